@@ -1,0 +1,34 @@
+//! A batch: what one durable commit of a recording holds. The recorder's output, the store's input.
+
+use bytes::Bytes;
+
+use crate::chunk::Chunk;
+use crate::session::Marker;
+use crate::skeleton::Skeleton;
+
+/// What a recorder hands out at a flush.
+///
+/// The shell puts [`Batch::images`] into the media store first, then appends the batch to the session store, then
+/// acknowledges [`Batch::settled_through`]: in this order an acknowledged frame is durable with all that belongs to it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// The next frames, if any came.
+    pub chunk: Option<Chunk>,
+    /// The chunk's images, joined into one media object.
+    pub images: Option<ImageObject>,
+    /// What happened meanwhile.
+    pub markers: Vec<Marker>,
+    /// The session's skeleton, in the first batch after it became known.
+    pub skeleton: Option<Skeleton>,
+    /// The publisher's own number up to which every frame is stored with this batch or settled otherwise.
+    pub settled_through: Option<u64>,
+}
+
+/// The images of one chunk, joined into one object of the media store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageObject {
+    /// The object's name within the session's media folder.
+    pub name: String,
+    /// All images, one behind the other.
+    pub bytes: Bytes,
+}

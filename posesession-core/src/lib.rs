@@ -1,0 +1,26 @@
+//! The words, the recorder, the chunk codec and the replay cursor of posesession.
+//!
+//! This crate is sans-IO: it has no async, reads no clock and does no I/O. Time and bytes come in as arguments and go
+//! out as values; the shells around it (`posesession-store`, `posesession-ws`) move them.
+//!
+//! The modules stand in the order in which data flows.
+
+mod time;
+mod skeleton;
+mod pose;
+mod frame;
+mod session;
+mod chunk;
+mod chunk_index;
+mod batch;
+
+pub use batch::{Batch, ImageObject};
+pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
+pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
+pub use frame::{Frame, ImageRef};
+pub use pose::{PoseData, PoseError};
+pub use session::{
+    Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,
+};
+pub use skeleton::{Channel, Component, Layout, LayoutPart, Skeleton, SkeletonError, Unit};
+pub use time::{TimeError, Timestamp};

@@ -1,0 +1,12 @@
+//! Where sessions are kept: the contract, and the keepers that ship.
+
+mod error;
+mod query;
+mod store;
+
+pub use error::StoreError;
+pub use query::{
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,
+    StoredChunk, Term,
+};
+pub use store::{COMPACT_FRAMES, SessionStore};

@@ -1,0 +1,162 @@
+//! What callers ask of a store: new sessions, changes, searches and pages.
+
+use chrono::{DateTime, Utc};
+use posesession_core::{Chunk, ChunkExtent, SessionId, SessionRecording, SessionStatus, Skeleton, UserId};
+
+/// A session to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSession {
+    /// The id: a fresh UUIDv7.
+    pub id: SessionId,
+    /// The name, at most [`NewSession::MAX_TEXT_BYTES`].
+    pub name: String,
+    /// Free text, at most [`NewSession::MAX_TEXT_BYTES`].
+    pub description: String,
+    /// When recording starts.
+    pub created_at: DateTime<Utc>,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The user's own facts, at most [`NewSession::MAX_TEXT_BYTES`] as JSON.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// The keypoints, if declared.
+    pub skeleton: Option<Skeleton>,
+}
+
+impl NewSession {
+    /// The longest name, description or metadata, in bytes.
+    pub const MAX_TEXT_BYTES: usize = 65_536;
+
+    /// Makes a new session of the local user, created now.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            id: SessionId(uuid::Uuid::now_v7()),
+            name: name.to_owned(),
+            description: String::new(),
+            created_at: Utc::now(),
+            user_id: UserId::LOCAL,
+            metadata: serde_json::Map::new(),
+            skeleton: None,
+        }
+    }
+}
+
+/// A change of a session's facts; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SessionChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new description.
+    pub description: Option<String>,
+    /// New metadata, replacing all of the old.
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// A new status.
+    pub status: Option<SessionStatus>,
+    /// Where the video is; `Some(None)` for nowhere.
+    pub video_file_path: Option<Option<String>>,
+}
+
+/// Which sessions to list, and in which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionQuery {
+    /// Whose sessions.
+    pub user_id: UserId,
+    /// Words that all must occur in name, description or metadata, upper and lower case (ASCII) alike; none: all sessions.
+    pub search: Option<String>,
+    /// Only sessions of this status.
+    pub status: Option<SessionStatus>,
+    /// What to sort by; equal ones by id.
+    pub sort: SessionSort,
+    /// Largest, latest or last in the alphabet first.
+    pub descending: bool,
+    /// How many at most, 1 to [`SessionQuery::MAX_LIMIT`].
+    pub limit: usize,
+    /// Where the page before ended: [`SessionPage::next`].
+    pub cursor: Option<String>,
+}
+
+impl SessionQuery {
+    /// The most sessions one page may have.
+    pub const MAX_LIMIT: usize = 1_000;
+}
+
+impl Default for SessionQuery {
+    /// The local user's sessions, newest first, 50 a page.
+    fn default() -> Self {
+        Self {
+            user_id: UserId::LOCAL,
+            search: None,
+            status: None,
+            sort: SessionSort::CreatedAt,
+            descending: true,
+            limit: 50,
+            cursor: None,
+        }
+    }
+}
+
+/// What sessions are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionSort {
+    /// When recording started.
+    CreatedAt,
+    /// The name, byte by byte.
+    Name,
+    /// How long it is.
+    Duration,
+    /// How many frames it has.
+    FrameCount,
+}
+
+/// One page of a list of sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionPage {
+    /// The sessions, in order.
+    pub sessions: Vec<SessionRecording>,
+    /// Where the next page starts; `None` on the last one. Its text is the store's own.
+    pub next: Option<String>,
+}
+
+/// A number that rises with each writer of a session: appends of an older one are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term(pub u64);
+
+/// What an append left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// How many frames the session has now.
+    pub frame_count: u64,
+    /// How many bytes its chunks have now.
+    pub stored_bytes: u64,
+    /// Whether the same frames had been stored before, so that nothing was written.
+    pub already_stored: bool,
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compacted {
+    /// How many chunks were replaced.
+    pub chunks_before: u64,
+    /// By how many.
+    pub chunks_after: u64,
+}
+
+/// A chunk as read back, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredChunk {
+    /// The frames.
+    pub chunk: Chunk,
+    /// What it covers.
+    pub extent: ChunkExtent,
+}
+
+/// A user to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The name, unique within the store.
+    pub username: String,
+    /// The address, or empty.
+    pub email: String,
+    /// The Argon2id hash of the password in PHC form, or empty.
+    pub password: String,
+}

@@ -1,0 +1,223 @@
+//! The contract between those who keep sessions and those who use them.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use posesession_core::{
+    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+};
+
+use crate::error::StoreError;
+use crate::query::{
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, StoredChunk, Term,
+};
+
+/// Keeps sessions: their facts, their chunks, their markers, and the users who own them.
+///
+/// # Guarantees that every implementor gives
+///
+/// - **Durable on return.** When a writing method returns `Ok`, what it wrote survives the death of the process and a
+///   power loss (as far as the medium can: [`SessionStore::is_durable`]).
+/// - **All or nothing.** A writing method that returns an error has changed nothing that a reader can see.
+/// - **In order.** The frames of a session are 0, 1, 2... without holes; a reader sees a prefix of what was appended.
+/// - **Idempotent appends.** The same frames appended again change nothing.
+/// - **Fenced writers.** Once [`SessionStore::begin_term`] returned, no append of an older term succeeds.
+/// - **Concurrent.** All methods may be called at once from many tasks, by reference.
+///
+/// `session_store_conformance!` (feature `conformance`) tests these promises on any implementation.
+///
+/// # Cancel safety
+///
+/// A writing method whose future is dropped has either happened wholly or not at all.
+#[async_trait]
+pub trait SessionStore: Debug + Send + Sync + 'static {
+    /// Returns whether what was appended survives a power loss: false for stores in memory or with unsafe settings.
+    fn is_durable(&self) -> bool;
+
+    /// Creates a session with status `recording` and without frames.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionExists`], [`StoreError::UserNotFound`], [`StoreError::BadArgument`] for texts beyond
+    /// [`NewSession::MAX_TEXT_BYTES`] or an invalid skeleton.
+    async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError>;
+
+    /// Returns a session's facts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], also once it is deleted.
+    async fn read_session(&self, id: SessionId) -> Result<SessionRecording, StoreError>;
+
+    /// Lists sessions, a page at a time. Pages are keyset pages: a session that is there during the whole listing and
+    /// doesn't change is listed exactly once, whatever comes and goes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadArgument`] for a limit out of range or a cursor that is not this store's or not this order's.
+    async fn list_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
+
+    /// Changes a session's facts and returns them all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] for texts that are too long.
+    async fn update_session(
+        &self,
+        id: SessionId,
+        change: SessionChange,
+    ) -> Result<SessionRecording, StoreError>;
+
+    /// Hides a session at once; it can be restored until it is erased. A live session takes no more frames.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], also if it is deleted already.
+    async fn delete_session(&self, id: SessionId, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Brings a deleted session back that was not erased yet; a session that is there is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`] if there never was one, or it is erased.
+    async fn restore_session(&self, id: SessionId) -> Result<SessionRecording, StoreError>;
+
+    /// Lists the sessions that were deleted before `deleted_before`, oldest first, at most 1,000: the caller erases their
+    /// media, then calls [`SessionStore::erase_session`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Backend`].
+    async fn deleted_sessions(&self, deleted_before: DateTime<Utc>) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Erases a session for good, deleted before or not: facts, chunks and markers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    async fn erase_session(&self, id: SessionId) -> Result<(), StoreError>;
+
+    /// Creates a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UsernameTaken`], [`StoreError::BadArgument`] for an empty or too long name.
+    async fn create_user(&self, new: NewUser) -> Result<User, StoreError>;
+
+    /// Returns a user; [`UserId::LOCAL`] is always there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UserNotFound`].
+    async fn read_user(&self, id: UserId) -> Result<User, StoreError>;
+
+    /// Lists all users by id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Backend`].
+    async fn list_users(&self) -> Result<Vec<User>, StoreError>;
+
+    /// Replaces the user of `user.id`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UserNotFound`], [`StoreError::UsernameTaken`], [`StoreError::BadArgument`].
+    async fn update_user(&self, user: User) -> Result<User, StoreError>;
+
+    /// Deletes a user who owns no sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UserNotFound`], [`StoreError::UserOwnsSessions`], [`StoreError::BadArgument`] for [`UserId::LOCAL`].
+    async fn delete_user(&self, id: UserId) -> Result<(), StoreError>;
+
+    /// Makes the caller the session's one writer and returns its term: all earlier writers are fenced off. The session's
+    /// status becomes `recording` if it was `interrupted`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::NotLive`] if it is completed or failed.
+    async fn begin_term(&self, id: SessionId) -> Result<Term, StoreError>;
+
+    /// Appends a batch's chunk, markers, skeleton and publisher's progress. Its image object, if any, must be durable in
+    /// the media store before.
+    ///
+    /// A chunk whose frames are stored already with the same content changes nothing (`already_stored`), markers
+    /// included; so does one whose frames have been compacted since, without comparing. A marker equal to a stored one
+    /// is stored once. Chunks may have any number of frames; they are kept as they come, uncompressed, until compacted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`], [`StoreError::OutOfOrder`],
+    /// [`StoreError::Conflict`], [`StoreError::BadArgument`] for a chunk that doesn't fit the skeleton.
+    async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError>;
+
+    /// Returns the publisher's own number up to which everything is settled: [`Batch::settled_through`] of the last
+    /// append that had one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError>;
+
+    /// Replaces short chunks by long, compressed ones, as far as at least [`COMPACT_FRAMES`] frames stand in short
+    /// chunks; with `remainder`, all of them. Readers see the same frames before, during and after.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::Corrupt`].
+    async fn compact(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError>;
+
+    /// Returns what each chunk covers, in order. Extents are those of the moment: compaction changes them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    async fn chunk_index(&self, id: SessionId) -> Result<ChunkIndex, StoreError>;
+
+    /// Returns the chunk that covers what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::NoSuchFrame`], [`StoreError::Corrupt`].
+    async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError>;
+
+    /// Returns the session's markers by timestamp.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError>;
+
+    /// Compacts the remainder and gives a live session its last status.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`] if it was finished before.
+    async fn finish(
+        &self,
+        id: SessionId,
+        term: Term,
+        status: SessionStatus,
+    ) -> Result<SessionRecording, StoreError>;
+
+    /// Returns the integer key of a session, stable for ever: the upper half of its frames' ids.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    async fn session_key(&self, id: SessionId) -> Result<u32, StoreError>;
+
+    /// Marks every session that is still live as `interrupted` and returns their ids: what a starting server does with
+    /// the sessions of its predecessor.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Backend`].
+    async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError>;
+}
+
+/// How many frames in short chunks are worth one long chunk.
+pub const COMPACT_FRAMES: u64 = 256;
