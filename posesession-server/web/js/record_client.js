@@ -1,0 +1,333 @@
+// @ts-check
+// Commands, frames and video out; live frames and the recording's status in: the record protocol.
+
+import { binaryKind, decodeFrame, DEFAULT_STREAM, encodeFrame, encodeVideo, FRAME_KIND } from "./binary_frame.js";
+import { CommandSocket, socketUrl } from "./command_socket.js";
+import { Emitter } from "./emitter.js";
+import { PosesessionError } from "./errors.js";
+import { frameFromJson } from "./json_frame.js";
+
+/**
+ * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
+ * @typedef {import("./command_socket.js").Message} Message
+ * @typedef {import("./command_socket.js").Closed} Closed
+ * @typedef {import("./command_socket.js").OpenSocket} OpenSocket
+ * @typedef {import("./json_frame.js").Skeleton} Skeleton
+ *
+ * @typedef {object} FrameToSend
+ * @property {number} timestamp seconds of the streamer's own clock
+ * @property {Float32Array} values person-major, as the published skeleton lays them out; NaN: missing; empty: nobody seen
+ * @property {ArrayLike<number>} [person_ids] track ids; one person with id 0 when absent
+ * @property {number} [frame_number] rising; by default one more than the last
+ * @property {Uint8Array} [image] JPEG or WebP
+ *
+ * @typedef {object} FrameNotSent
+ * @property {number} frame_number
+ * @property {"not_connected" | "backpressure"} reason
+ * @property {number} frames_not_sent how many so far
+ *
+ * @typedef {object} StartRecording
+ * @property {string} name
+ * @property {string} [description]
+ * @property {Record<string, unknown>} [metadata]
+ * @property {string} [stream]
+ * @property {number} [pre_roll] seconds from before the start
+ * @property {Record<string, number>} [max_error] channel -> bound
+ * @property {{ mime: string }} [video]
+ *
+ * @typedef {object} RecordEvents
+ * @property {Message} open the server's `welcome`
+ * @property {Closed} close the connection has ended
+ * @property {DecodedFrame} frame a live frame of a subscribed stream
+ * @property {{ stream: string, skeleton: Skeleton | null }} skeleton
+ * @property {Message} recording_status
+ * @property {Message} recording_started
+ * @property {Message} recording_stopped
+ * @property {Message} ack
+ * @property {PosesessionError} error what no command waits for: a refused frame, a broken message
+ * @property {FrameNotSent} frame_not_sent
+ *
+ * @typedef {object} RecordClientOptions
+ * @property {string} [url] `/ws/pose` of the page's own server when absent
+ * @property {number} [max_buffered_bytes] frames are not sent while more than this waits in the socket
+ * @property {number} [max_buffered_video_bytes] video ends when more than this waits in the socket
+ * @property {OpenSocket} [openSocket]
+ */
+
+const MIB = 1024 * 1024;
+const VIDEO_PIECE_BYTES = MIB;
+
+/**
+ * Publishes poses, controls recordings and watches streams, in any mix.
+ *
+ * Objects keep the field names of the wire (`frame_number`); methods are its commands in camel case. A command's promise
+ * resolves with its answer and rejects with a `PosesessionError` that carries the server's code.
+ * @extends {Emitter<RecordEvents>}
+ */
+export class RecordClient extends Emitter {
+  #options;
+  /** @type {CommandSocket | null} */
+  #commands = null;
+  /** @type {((welcome: Message) => void) | null} */
+  #onWelcome = null;
+  /** @type {Map<string, Skeleton | null>} */
+  #skeletons = new Map();
+  #stream = DEFAULT_STREAM;
+  /** @type {string | undefined} */
+  #publisher;
+  #nextFrameNumber = 0;
+  #valuesPerPerson = 0;
+  #framesSent = 0;
+  #framesNotSent = 0;
+  #videoBytesSent = 0;
+  /** Bytes of the video that have been taken over; a piece that starts elsewhere would leave a hole. */
+  #videoEnd = 0;
+
+  /** @param {RecordClientOptions} [options] */
+  constructor(options = {}) {
+    super();
+    this.#options = { max_buffered_bytes: 4 * MIB, max_buffered_video_bytes: 64 * MIB, ...options };
+  }
+
+  /**
+   * Connects and resolves with the server's `welcome`; may be called again after `close`.
+   * @returns {Promise<Message>}
+   */
+  async connect() {
+    /** @type {(closed: Closed) => void} */
+    let refuse = () => {};
+    /** @type {Promise<Message>} */
+    const welcome = new Promise((resolve, reject) => {
+      this.#onWelcome = resolve;
+      refuse = (closed) => reject(new PosesessionError("closed", "the connection ended before the server's welcome", { ...closed }));
+    });
+    const connecting = CommandSocket.connect(
+      this.#options.url ?? socketUrl("/ws/pose"),
+      {
+        onMessage: (message) => this.#receive(message),
+        onBinary: (message) => this.#receiveBinary(message),
+        onError: (error) => this.emit("error", error),
+        onClose: (closed) => {
+          this.#commands = null;
+          refuse(closed);
+          this.emit("close", closed);
+        },
+      },
+      this.#options.openSocket,
+    );
+    const [commands, message] = await Promise.all([connecting, welcome]);
+    if (!commands.isOpen) throw new PosesessionError("closed", "the connection ended right after the server's welcome");
+    this.#commands = commands;
+    this.emit("open", message);
+    return message;
+  }
+
+  /** Whether commands can be sent. */
+  get isConnected() {
+    return this.#commands?.isOpen ?? false;
+  }
+
+  /** Frames handed to the connection. */
+  get frames_sent() {
+    return this.#framesSent;
+  }
+
+  /** Frames given to `sendFrame` that were not sent; their numbers are used up, so the server counts them as missing. */
+  get frames_not_sent() {
+    return this.#framesNotSent;
+  }
+
+  /** Video bytes handed to the connection since the last start of a recording. */
+  get video_bytes_sent() {
+    return this.#videoBytesSent;
+  }
+
+  /**
+   * Becomes the publisher of a stream. A new `publisher` starts a new numbering, the same one continues it.
+   * @param {{ stream?: string, skeleton?: string | Skeleton, fps?: number, publisher?: string, pre_roll_max?: number, take_over?: boolean }} [options]
+   * @returns {Promise<Message>}
+   */
+  async publish(options = {}) {
+    const answer = await this.#request("publish", options);
+    this.#stream = options.stream ?? DEFAULT_STREAM;
+    if (options.publisher === undefined || options.publisher !== this.#publisher) this.#nextFrameNumber = 0;
+    this.#publisher = options.publisher;
+    return answer;
+  }
+
+  /**
+   * Watches a stream: its frames, its skeleton and the status of its recording come as events.
+   * @param {{ stream?: string, format?: "json" | "binary" }} [options]
+   * @returns {Promise<Message>}
+   */
+  async subscribe(options = {}) {
+    const answer = await this.#request("subscribe", options);
+    this.#setSkeleton(options.stream ?? DEFAULT_STREAM, answer.skeleton ?? null);
+    return answer;
+  }
+
+  /** @param {{ stream?: string }} [options] */
+  unsubscribe(options = {}) {
+    return this.#request("unsubscribe", options);
+  }
+
+  /**
+   * Starts a recording; the answer carries its `session_id`.
+   * @param {StartRecording} options
+   */
+  startRecording(options) {
+    this.#videoEnd = 0;
+    this.#videoBytesSent = 0;
+    return this.#request("start_recording", { ...options });
+  }
+
+  /** @param {{ session_id?: string }} [options] */
+  pauseRecording(options = {}) {
+    return this.#request("pause_recording", options);
+  }
+
+  /** @param {{ session_id?: string }} [options] */
+  resumeRecording(options = {}) {
+    return this.#request("resume_recording", options);
+  }
+
+  /**
+   * Sets a marker, now or at a moment of the streamer's clock.
+   * @param {string} label
+   * @param {{ session_id?: string, timestamp?: number }} [options]
+   */
+  mark(label, options = {}) {
+    return this.#request("mark", { label, ...options });
+  }
+
+  /**
+   * Ends a recording; the answer carries the `session` and its quality `report`.
+   * @param {{ session_id?: string }} [options]
+   */
+  stopRecording(options = {}) {
+    return this.#request("stop_recording", options);
+  }
+
+  /**
+   * Ends a recording and erases it.
+   * @param {{ session_id?: string }} [options]
+   */
+  discardRecording(options = {}) {
+    return this.#request("discard_recording", options);
+  }
+
+  /**
+   * Takes an own recording up again after a lost connection; the answer carries `stored_through`.
+   * @param {{ session_id: string, publisher: string, take_over?: boolean }} options
+   */
+  resumeSession(options) {
+    return this.#request("resume_session", options);
+  }
+
+  /**
+   * Sends one frame, unless there is no connection or too much waits in it: then the frame is given up and counted.
+   *
+   * Throws `bad_binary` when the values cannot be shared evenly among the persons.
+   * @param {FrameToSend} frame
+   * @returns {boolean} whether it was sent
+   */
+  sendFrame(frame) {
+    const frameNumber = frame.frame_number ?? this.#nextFrameNumber;
+    const personIds = frame.person_ids ?? (frame.values.length > 0 ? [0] : []);
+    if (personIds.length > 0) this.#valuesPerPerson = frame.values.length / personIds.length;
+    const message = encodeFrame({
+      timestamp: frame.timestamp,
+      frame_number: frameNumber,
+      stream: this.#stream,
+      person_ids: personIds,
+      values_per_person: this.#valuesPerPerson,
+      values: frame.values,
+      image: frame.image ?? null,
+    });
+    this.#nextFrameNumber = frameNumber + 1;
+    const commands = this.#commands;
+    if (!commands || commands.bufferedBytes > this.#options.max_buffered_bytes) {
+      this.#framesNotSent += 1;
+      const reason = commands ? "backpressure" : "not_connected";
+      this.emit("frame_not_sent", { frame_number: frameNumber, reason, frames_not_sent: this.#framesNotSent });
+      return false;
+    }
+    commands.sendBinary(message);
+    this.#framesSent += 1;
+    return true;
+  }
+
+  /**
+   * Sends a chunk of the one video of a recording, as MediaRecorder yields them.
+   *
+   * A video with a hole plays no further than the hole, so after one chunk that could not be sent none is.
+   * @param {ArrayBuffer | Uint8Array} chunk
+   * @param {number} offset of its first byte within the video, bytes
+   * @param {number} firstTimestamp of the first video frame, seconds of the streamer's clock
+   * @returns {boolean} whether it was sent
+   */
+  sendVideo(chunk, offset, firstTimestamp) {
+    const bytes = chunk instanceof Uint8Array ? chunk : new Uint8Array(chunk);
+    const commands = this.#commands;
+    if (!commands || offset !== this.#videoEnd || commands.bufferedBytes > this.#options.max_buffered_video_bytes) return false;
+    for (let at = 0; at < bytes.length; at += VIDEO_PIECE_BYTES) {
+      const piece = bytes.subarray(at, at + VIDEO_PIECE_BYTES);
+      commands.sendBinary(encodeVideo({ stream: this.#stream, offset: offset + at, timestamp: firstTimestamp, bytes: piece }));
+    }
+    this.#videoEnd = offset + bytes.length;
+    this.#videoBytesSent = this.#videoEnd;
+    return true;
+  }
+
+  /** Ends the connection. A recording goes on until somebody stops it. */
+  close() {
+    this.#commands?.close();
+  }
+
+  /**
+   * @param {string} type
+   * @param {Record<string, unknown>} fields
+   */
+  #request(type, fields) {
+    if (!this.#commands) return Promise.reject(new PosesessionError("not_connected", `cannot send ${type}: not connected`));
+    return this.#commands.request(type, fields);
+  }
+
+  /** @param {Message} message */
+  #receive(message) {
+    switch (message.type) {
+      case "welcome":
+        this.#onWelcome?.(message);
+        break;
+      case "skeleton":
+        this.#setSkeleton(message.stream ?? DEFAULT_STREAM, message.skeleton);
+        break;
+      case "frame":
+        this.emit("frame", frameFromJson(message, this.#skeletons.get(message.stream ?? DEFAULT_STREAM) ?? null));
+        break;
+      case "recording_status":
+      case "recording_started":
+      case "recording_stopped":
+      case "ack":
+        this.emit(message.type, message);
+        break;
+      default:
+        // Answers reach their promise; what this version does not know is not for it.
+        break;
+    }
+  }
+
+  /** @param {ArrayBuffer} message */
+  #receiveBinary(message) {
+    if (binaryKind(message) === FRAME_KIND) this.emit("frame", decodeFrame(message));
+  }
+
+  /**
+   * @param {string} stream
+   * @param {Skeleton | null} skeleton
+   */
+  #setSkeleton(stream, skeleton) {
+    this.#skeletons.set(stream, skeleton);
+    this.emit("skeleton", { stream, skeleton });
+  }
+}

@@ -1,0 +1,167 @@
+// @ts-check
+// The HTTP interface: session management.
+
+import { PosesessionError } from "./errors.js";
+
+/**
+ * @typedef {object} SessionRecording
+ * @property {string} id
+ * @property {string} name
+ * @property {string} description
+ * @property {string} created_at RFC 3339
+ * @property {number} duration seconds
+ * @property {number} frame_count
+ * @property {number} user_id
+ * @property {string | null} video_file_path
+ * @property {string} status
+ * @property {Record<string, unknown>} metadata
+ * @property {import("./json_frame.js").Skeleton | null} skeleton
+ * @property {number} stored_bytes
+ * @property {number} [image_count]
+ *
+ * @typedef {object} ListQuery
+ * @property {string} [q] searched in name, description and metadata
+ * @property {string} [status]
+ * @property {"created_at" | "name" | "duration" | "frame_count"} [sort]
+ * @property {"asc" | "desc"} [order]
+ * @property {number} [limit]
+ * @property {string} [cursor] `next` of the page before
+ *
+ * @typedef {object} Vision
+ * @property {boolean} available whether the server has the browser's pose model and library
+ * @property {string[]} models
+ * @property {string} fetch_command
+ */
+
+/** An answer of the HTTP interface that is no success; `code` is stable, `status` the HTTP status (0: no answer). */
+export class ApiError extends PosesessionError {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} message
+   * @param {Record<string, unknown>} [problem] the whole problem document
+   */
+  constructor(status, code, message, problem = {}) {
+    super(code, message, problem);
+    this.name = "ApiError";
+    this.status = status;
+  }
+}
+
+/** Lists, reads, changes, deletes and restores sessions; every method rejects with an `ApiError`. */
+export class SessionApi {
+  #base;
+  #fetch;
+
+  /** @param {{ base?: string, fetch?: typeof fetch }} [options] `base`: the server's address, the page's own when absent */
+  constructor({ base = "", fetch: fetchWith = (request, init) => fetch(request, init) } = {}) {
+    this.#base = base;
+    this.#fetch = fetchWith;
+  }
+
+  /**
+   * @param {ListQuery} [query]
+   * @returns {Promise<{ sessions: SessionRecording[], next: string | null }>}
+   */
+  list(query = {}) {
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query)) {
+      if (value !== undefined && value !== "") search.set(key, String(value));
+    }
+    return this.#request("GET", `/api/sessions${search.size > 0 ? `?${search}` : ""}`);
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<SessionRecording>}
+   */
+  read(id) {
+    return this.#request("GET", sessionPath(id));
+  }
+
+  /**
+   * Changes what is given and leaves the rest.
+   * @param {string} id
+   * @param {{ name?: string, description?: string, metadata?: Record<string, unknown> }} change
+   * @returns {Promise<SessionRecording>}
+   */
+  update(id, change) {
+    return this.#request("PATCH", sessionPath(id), change);
+  }
+
+  /**
+   * Hides a session at once; it is erased a minute later unless restored.
+   * @param {string} id
+   * @returns {Promise<void>}
+   */
+  delete(id) {
+    return this.#request("DELETE", sessionPath(id));
+  }
+
+  /**
+   * Brings a deleted session back.
+   * @param {string} id
+   * @returns {Promise<void>}
+   */
+  restore(id) {
+    return this.#request("POST", `${sessionPath(id)}/restore`);
+  }
+
+  /**
+   * Says whether the server has what a page needs to find poses itself.
+   * @returns {Promise<Vision>}
+   */
+  vision() {
+    return this.#request("GET", "/api/vision");
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @returns {Promise<any>}
+   */
+  async #request(method, path, body) {
+    const init = body === undefined ? { method } : { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    /** @type {Response} */
+    let response;
+    try {
+      response = await this.#fetch(this.#base + path, init);
+    } catch (cause) {
+      throw Object.assign(new ApiError(0, "connect_failed", "the server cannot be reached; is it running?"), { cause });
+    }
+    const text = await response.text();
+    const document = parseJson(text);
+    if (!response.ok) throw problemFrom(response, document);
+    if (text !== "" && document === undefined) {
+      throw new ApiError(response.status, "bad_message", `${method} ${path} was answered by something that is not JSON`);
+    }
+    return document;
+  }
+}
+
+/** @param {string} id */
+function sessionPath(id) {
+  return `/api/sessions/${encodeURIComponent(id)}`;
+}
+
+/**
+ * @param {string} text
+ * @returns {any} undefined when it is not JSON
+ */
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {any} problem
+ */
+function problemFrom(response, problem) {
+  const message = problem?.detail ?? problem?.title ?? `the server answered ${response.status} ${response.statusText}`.trimEnd();
+  return new ApiError(response.status, String(problem?.code ?? `http_${response.status}`), String(message), problem ?? {});
+}

@@ -1,0 +1,216 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decodeFrame, decodeVideo, encodeFrame } from "../js/binary_frame.js";
+import { RecordClient } from "../js/posesession.js";
+import { fakeSockets, settled } from "./fake_socket.js";
+
+const WELCOME = { type: "welcome", protocol: "posesession.v1", limits: {} };
+const ONE_KEYPOINT = Float32Array.of(0.1, 0.2, 0.3, 0.9);
+
+/** @param {object} [options] */
+async function connected(options = {}) {
+  const { sockets, openSocket } = fakeSockets();
+  const client = new RecordClient({ url: "ws://test/ws/pose", openSocket, ...options });
+  const connecting = client.connect();
+  sockets[0].open();
+  sockets[0].receive(WELCOME);
+  await connecting;
+  return { client, socket: sockets[0], sockets };
+}
+
+test("connect asks for the subprotocol and array buffers and resolves with the welcome", async () => {
+  const { sockets, openSocket } = fakeSockets();
+  const client = new RecordClient({ url: "ws://test/ws/pose", openSocket });
+  /** @type {unknown[]} */
+  const opened = [];
+  client.on("open", (welcome) => opened.push(welcome));
+  const connecting = client.connect();
+  assert.deepEqual(sockets[0].protocols, ["posesession.v1"]);
+  assert.equal(sockets[0].binaryType, "arraybuffer");
+  assert.equal(client.isConnected, false);
+  sockets[0].open();
+  sockets[0].receive(WELCOME);
+  assert.deepEqual(await connecting, WELCOME);
+  assert.deepEqual(opened, [WELCOME]);
+  assert.equal(client.isConnected, true);
+});
+
+test("connect rejects when the server is not there or leaves before its welcome", async () => {
+  const { sockets, openSocket } = fakeSockets();
+  const client = new RecordClient({ url: "ws://test/ws/pose", openSocket });
+  const refused = client.connect();
+  sockets[0].drop();
+  await assert.rejects(refused, { code: "connect_failed" });
+  const left = client.connect();
+  sockets[1].open();
+  sockets[1].drop();
+  await assert.rejects(left, { code: "closed" });
+});
+
+test("answers reach the command with their id, in any order", async () => {
+  const { client, socket } = await connected();
+  const mark = client.mark("top", { timestamp: 1.5 });
+  const stop = client.stopRecording();
+  const [markCommand, stopCommand] = socket.commands;
+  assert.deepEqual(markCommand, { type: "mark", id: markCommand.id, label: "top", timestamp: 1.5 });
+  assert.notEqual(markCommand.id, stopCommand.id);
+  socket.receive({ type: "recording_finalized", id: stopCommand.id, session: { id: "s" }, report: {} });
+  socket.receive({ type: "ok", id: markCommand.id });
+  assert.equal((await stop).session.id, "s");
+  assert.equal((await mark).type, "ok");
+});
+
+test("an error with an id rejects its command only, one without is an event", async () => {
+  const { client, socket } = await connected();
+  /** @type {import("../js/posesession.js").PosesessionError[]} */
+  const errors = [];
+  client.on("error", (error) => errors.push(error));
+  const starting = client.startRecording({ name: "Squat" });
+  socket.answer({ type: "error", code: "already_recording", message: "stream default is being recorded", session_id: "s1" });
+  await assert.rejects(starting, { code: "already_recording", details: { session_id: "s1" } });
+  assert.equal(errors.length, 0);
+  socket.receive({ type: "error", code: "late", message: "frame 4 is late", frame_number: 4 });
+  assert.equal(errors[0].code, "late");
+  assert.equal(errors[0].details.frame_number, 4);
+});
+
+test("commands left unanswered by a lost connection reject with closed", async () => {
+  const { client, socket } = await connected();
+  /** @type {unknown[]} */
+  const closes = [];
+  client.on("close", (closed) => closes.push(closed));
+  const stopping = client.stopRecording();
+  socket.drop({ code: 1001, reason: "going away" });
+  await assert.rejects(stopping, { code: "closed", message: /going away/ });
+  assert.deepEqual(closes, [{ code: 1001, reason: "going away" }]);
+  await assert.rejects(client.stopRecording(), { code: "not_connected" });
+});
+
+test("frames are numbered from 0 and carry the published stream", async () => {
+  const { client, socket } = await connected();
+  const publishing = client.publish({ stream: "cam", publisher: "p1" });
+  socket.answer({ type: "ok" });
+  await publishing;
+  assert.equal(client.sendFrame({ timestamp: 1, values: ONE_KEYPOINT }), true);
+  assert.equal(client.sendFrame({ timestamp: 2, values: new Float32Array(0) }), true);
+  const [first, empty] = socket.binary.map((message) => decodeFrame(message));
+  assert.equal(first.stream, "cam");
+  assert.equal(first.frame_number, 0);
+  assert.deepEqual([...first.values], [...ONE_KEYPOINT]);
+  assert.equal(empty.frame_number, 1);
+  assert.equal(empty.person_ids.length, 0);
+  assert.equal(client.frames_sent, 2);
+});
+
+test("a frame that meets a full socket is counted, told and leaves a hole in the numbers", async () => {
+  const { client, socket } = await connected({ max_buffered_bytes: 1000 });
+  /** @type {import("../js/record_client.js").FrameNotSent[]} */
+  const notSent = [];
+  client.on("frame_not_sent", (event) => notSent.push(event));
+  client.sendFrame({ timestamp: 1, values: ONE_KEYPOINT });
+  socket.bufferedAmount = 1001;
+  assert.equal(client.sendFrame({ timestamp: 2, values: ONE_KEYPOINT }), false);
+  socket.bufferedAmount = 0;
+  assert.equal(client.sendFrame({ timestamp: 3, values: ONE_KEYPOINT }), true);
+  assert.deepEqual(notSent, [{ frame_number: 1, reason: "backpressure", frames_not_sent: 1 }]);
+  assert.deepEqual(socket.binary.map((message) => decodeFrame(message).frame_number), [0, 2]);
+  assert.equal(client.frames_not_sent, 1);
+});
+
+test("frames without a connection are counted too, and the numbers go on after connecting again", async () => {
+  const { client, socket, sockets } = await connected();
+  const publishing = client.publish({ publisher: "p1" });
+  socket.answer({ type: "ok" });
+  await publishing;
+  client.sendFrame({ timestamp: 1, values: ONE_KEYPOINT });
+  socket.drop();
+  assert.equal(client.sendFrame({ timestamp: 2, values: ONE_KEYPOINT }), false);
+  assert.equal(client.frames_not_sent, 1);
+  const connecting = client.connect();
+  sockets[1].open();
+  sockets[1].receive(WELCOME);
+  await connecting;
+  const again = client.publish({ publisher: "p1" });
+  sockets[1].answer({ type: "ok" });
+  await again;
+  client.sendFrame({ timestamp: 3, values: ONE_KEYPOINT });
+  assert.equal(decodeFrame(sockets[1].binary[0]).frame_number, 2);
+  const other = client.publish({ publisher: "p2" });
+  sockets[1].answer({ type: "ok" });
+  await other;
+  client.sendFrame({ timestamp: 4, values: ONE_KEYPOINT });
+  assert.equal(decodeFrame(sockets[1].binary[1]).frame_number, 0);
+});
+
+test("video is split into pieces with running offsets", async () => {
+  const { client, socket } = await connected();
+  const chunk = new Uint8Array(1024 * 1024 + 10).fill(7);
+  assert.equal(client.sendVideo(chunk, 0, 12.5), true);
+  const pieces = socket.binary.map((message) => decodeVideo(message));
+  assert.deepEqual(pieces.map(({ offset }) => offset), [0, 1024 * 1024]);
+  assert.deepEqual(pieces.map(({ timestamp }) => timestamp), [12.5, 12.5]);
+  assert.equal(pieces.reduce((sum, { bytes }) => sum + bytes.length, 0), chunk.length);
+});
+
+test("after a video chunk that was not sent none is, until the next recording", async () => {
+  const { client, socket } = await connected({ max_buffered_video_bytes: 100 });
+  assert.equal(client.sendVideo(new Uint8Array(10), 0, 0), true);
+  socket.bufferedAmount = 101;
+  assert.equal(client.sendVideo(new Uint8Array(10), 10, 0), false);
+  socket.bufferedAmount = 0;
+  assert.equal(client.sendVideo(new Uint8Array(10), 20, 0), false);
+  assert.equal(client.video_bytes_sent, 10);
+  const starting = client.startRecording({ name: "Again", video: { mime: "video/webm" } });
+  socket.answer({ type: "session_created", session_id: "s" });
+  await starting;
+  assert.equal(client.sendVideo(new Uint8Array(10), 0, 0), true);
+});
+
+test("subscribers get the same frame from JSON and from binary", async () => {
+  const { client, socket } = await connected();
+  /** @type {import("../js/binary_frame.js").DecodedFrame[]} */
+  const frames = [];
+  /** @type {unknown[]} */
+  const skeletons = [];
+  client.on("frame", (frame) => frames.push(frame));
+  client.on("skeleton", (event) => skeletons.push(event));
+  const subscribing = client.subscribe({ format: "binary" });
+  assert.deepEqual(socket.last, { type: "subscribe", id: socket.last.id, format: "binary" });
+  const skeleton = {
+    name: "one",
+    components: [
+      { name: "pose", keypoints: ["nose"], edges: [], mirrored: [], channels: ["x", "y", "z", "confidence"].map((name) => ({ name, unit: "image" })) },
+    ],
+  };
+  socket.answer({ type: "ok", skeleton });
+  await subscribing;
+  assert.deepEqual(skeletons, [{ stream: "default", skeleton }]);
+  const values = Float32Array.of(0.5, 0.25, NaN, 1);
+  socket.receive(encodeFrame({ timestamp: 9, session_timestamp: 2, frame_number: 5, person_ids: [3], values_per_person: 4, values }));
+  socket.receive({
+    type: "frame", timestamp: 9, session_timestamp: 2, frame_number: 5,
+    pose_data: { persons: [{ id: 3, pose: [[0.5, 0.25, null, 1]] }] },
+  });
+  assert.deepEqual({ ...frames[1] }, { ...frames[0] });
+});
+
+test("status, acks and notices are events; messages of a later version are ignored; broken ones are errors", async () => {
+  const { client, socket } = await connected();
+  /** @type {string[]} */
+  const seen = [];
+  for (const name of /** @type {const} */ (["recording_status", "recording_started", "recording_stopped", "ack"])) {
+    client.on(name, (message) => seen.push(message.type));
+  }
+  client.on("error", (error) => seen.push(error.code));
+  socket.receive({ type: "recording_started", session_id: "s" });
+  socket.receive({ type: "ack", stored_through: 4 });
+  socket.receive({ type: "recording_status", status: "recording" });
+  socket.receive({ type: "recording_stopped", session_id: "s" });
+  socket.receive({ type: "from_the_future" });
+  socket.onmessage?.({ data: "{" });
+  socket.receive(new ArrayBuffer(0));
+  socket.receive(Uint8Array.of(1, 0, 0).buffer);
+  await settled();
+  assert.deepEqual(seen, ["recording_started", "ack", "recording_status", "recording_stopped", "bad_message", "bad_binary"]);
+});
