@@ -8,6 +8,7 @@
 mod time;
 mod skeleton;
 mod pose;
+mod pose_json;
 mod frame;
 mod session;
 mod chunk;
@@ -19,6 +20,7 @@ pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
 pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
 pub use frame::{Frame, ImageRef};
 pub use pose::{PoseData, PoseError};
+pub use pose_json::{Landmarks, PoseJson, SentPose};
 pub use session::{
     Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,
 };
