@@ -14,6 +14,7 @@ mod session;
 mod chunk;
 mod chunk_index;
 mod batch;
+mod synthetic;
 
 pub use batch::{Batch, ImageObject};
 pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
@@ -25,4 +26,5 @@ pub use session::{
     Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,
 };
 pub use skeleton::{Channel, Component, Layout, LayoutPart, Skeleton, SkeletonError, Unit};
+pub use synthetic::SyntheticPose;
 pub use time::{TimeError, Timestamp};
