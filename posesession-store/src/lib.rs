@@ -3,8 +3,13 @@
 mod error;
 mod query;
 mod store;
+mod checks;
+mod listing;
+mod compaction;
+mod memory;
 
 pub use error::StoreError;
+pub use memory::MemoryStore;
 pub use query::{
     Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,
     StoredChunk, Term,

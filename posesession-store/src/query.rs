@@ -8,11 +8,11 @@ use posesession_core::{Chunk, ChunkExtent, SessionId, SessionRecording, SessionS
 pub struct NewSession {
     /// The id: a fresh UUIDv7.
     pub id: SessionId,
-    /// The name, at most [`NewSession::MAX_TEXT_BYTES`].
+    /// The name, at most [`NewSession::MAX_TEXT_BYTES`], without NUL characters.
     pub name: String,
-    /// Free text, at most [`NewSession::MAX_TEXT_BYTES`].
+    /// Free text, at most [`NewSession::MAX_TEXT_BYTES`], without NUL characters.
     pub description: String,
-    /// When recording starts.
+    /// When recording starts; kept to the microsecond.
     pub created_at: DateTime<Utc>,
     /// Whose it is.
     pub user_id: UserId,
@@ -25,6 +25,8 @@ pub struct NewSession {
 impl NewSession {
     /// The longest name, description or metadata, in bytes.
     pub const MAX_TEXT_BYTES: usize = 65_536;
+    /// The most frames a session may have: a frame's number is the lower half of its id.
+    pub const MAX_FRAMES: u64 = 1 << 32;
 
     /// Makes a new session of the local user, created now.
     #[must_use]
@@ -61,11 +63,12 @@ pub struct SessionChange {
 pub struct SessionQuery {
     /// Whose sessions.
     pub user_id: UserId,
-    /// Words that all must occur in name, description or metadata, upper and lower case (ASCII) alike; none: all sessions.
+    /// Words that all must occur in the name, the description, or the metadata's keys and values, upper and lower case
+    /// (ASCII) alike; none: all sessions.
     pub search: Option<String>,
     /// Only sessions of this status.
     pub status: Option<SessionStatus>,
-    /// What to sort by; equal ones by id.
+    /// What to sort by; equal ones by id, in the same direction.
     pub sort: SessionSort,
     /// Largest, latest or last in the alphabet first.
     pub descending: bool,
@@ -100,12 +103,17 @@ impl Default for SessionQuery {
 pub enum SessionSort {
     /// When recording started.
     CreatedAt,
-    /// The name, byte by byte.
+    /// The name, byte by byte; names alike in their first [`SessionSort::MAX_NAME_BYTES`] are equal.
     Name,
     /// How long it is.
     Duration,
     /// How many frames it has.
     FrameCount,
+}
+
+impl SessionSort {
+    /// How many bytes of a name count for its order.
+    pub const MAX_NAME_BYTES: usize = 256;
 }
 
 /// One page of a list of sessions.
@@ -153,10 +161,17 @@ pub struct StoredChunk {
 /// A user to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// The name, unique within the store.
+    /// The name, unique within the store, 1 to [`NewUser::MAX_NAME_BYTES`].
     pub username: String,
-    /// The address, or empty.
+    /// The address, or empty, at most [`NewUser::MAX_FIELD_BYTES`].
     pub email: String,
-    /// The Argon2id hash of the password in PHC form, or empty.
+    /// The Argon2id hash of the password in PHC form, or empty, at most [`NewUser::MAX_FIELD_BYTES`].
     pub password: String,
+}
+
+impl NewUser {
+    /// The longest username, in bytes.
+    pub const MAX_NAME_BYTES: usize = 256;
+    /// The longest email address or password hash, in bytes.
+    pub const MAX_FIELD_BYTES: usize = 1_024;
 }

@@ -138,20 +138,26 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::SessionNotFound`], [`StoreError::NotLive`] if it is completed or failed.
+    /// [`StoreError::SessionNotFound`], [`StoreError::NotLive`] if it is being processed, completed or failed.
     async fn begin_term(&self, id: SessionId) -> Result<Term, StoreError>;
 
     /// Appends a batch's chunk, markers, skeleton and publisher's progress. Its image object, if any, must be durable in
     /// the media store before.
     ///
-    /// A chunk whose frames are stored already with the same content changes nothing (`already_stored`), markers
-    /// included; so does one whose frames have been compacted since, without comparing. A marker equal to a stored one
-    /// is stored once. Chunks may have any number of frames; they are kept as they come, uncompressed, until compacted.
+    /// A chunk whose frames are all stored already with the same content changes nothing (`already_stored`), nor do the
+    /// other parts of its batch; whether its frames were cut into the same chunks doesn't matter. So it is with frames
+    /// that have been compacted since, without comparing. A marker equal to a stored one is stored once. A batch without
+    /// frames adds its other parts. Chunks may have any number of frames; they are kept as they come, uncompressed,
+    /// until compacted.
+    ///
+    /// A session takes its skeleton from the first batch that has one; frames in which nobody is seen may come before.
     ///
     /// # Errors
     ///
-    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`], [`StoreError::OutOfOrder`],
-    /// [`StoreError::Conflict`], [`StoreError::BadArgument`] for a chunk that doesn't fit the skeleton.
+    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`], [`StoreError::OutOfOrder`] for
+    /// frames that leave a hole or are only partly stored, [`StoreError::Conflict`], [`StoreError::BadArgument`] for
+    /// a chunk that doesn't fit the skeleton, starts no later than the last frame, or goes beyond
+    /// [`NewSession::MAX_FRAMES`], for another skeleton than the session's, and for a term that was never given.
     async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError>;
 
     /// Returns the publisher's own number up to which everything is settled: [`Batch::settled_through`] of the last
@@ -184,18 +190,19 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// [`StoreError::SessionNotFound`], [`StoreError::NoSuchFrame`], [`StoreError::Corrupt`].
     async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError>;
 
-    /// Returns the session's markers by timestamp.
+    /// Returns the session's markers by timestamp, equal ones as they came.
     ///
     /// # Errors
     ///
     /// [`StoreError::SessionNotFound`].
     async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError>;
 
-    /// Compacts the remainder and gives a live session its last status.
+    /// Compacts the remainder and gives a live session its last status. Chunks that are damaged stay as they are.
     ///
     /// # Errors
     ///
-    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`] if it was finished before.
+    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`] if it was finished before,
+    /// [`StoreError::BadArgument`] for a status that is live.
     async fn finish(
         &self,
         id: SessionId,
@@ -211,7 +218,7 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     async fn session_key(&self, id: SessionId) -> Result<u32, StoreError>;
 
     /// Marks every session that is still live as `interrupted` and returns their ids: what a starting server does with
-    /// the sessions of its predecessor.
+    /// the sessions of its predecessor. Deleted ones are marked too, but not returned.
     ///
     /// # Errors
     ///

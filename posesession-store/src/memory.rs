@@ -1,0 +1,432 @@
+//! A store in memory, for tests, examples and sessions that nobody keeps. Batches in, chunks out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use posesession_core::{
+    Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus,
+    User, UserId,
+};
+
+use crate::checks::{self, AppendPlan, AppendState, bad};
+use crate::compaction;
+use crate::error::StoreError;
+use crate::listing::{Place, search_text, search_words};
+use crate::query::{
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, StoredChunk, Term,
+};
+use crate::store::SessionStore;
+
+/// Keeps sessions in memory; they are gone with the store. Compaction joins chunks, it doesn't compress them.
+///
+/// # Examples
+///
+/// ```
+/// use posesession_store::{MemoryStore, NewSession, SessionStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = MemoryStore::new();
+/// let session = store.create_session(NewSession::named("Squat")).await?;
+/// assert_eq!(store.read_session(session.id).await?.name, "Squat");
+/// # Ok::<(), posesession_store::StoreError>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    sessions: HashMap<SessionId, Entry>,
+    users: BTreeMap<UserId, User>,
+    last_key: u32,
+    last_user: UserId,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: u32,
+    recording: SessionRecording,
+    deleted_at: Option<DateTime<Utc>>,
+    term: Term,
+    settled_through: Option<u64>,
+    chunks: Vec<Kept>,
+    index: ChunkIndex,
+    markers: Vec<Marker>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    chunk: Arc<Chunk>,
+    compacted: bool,
+}
+
+impl MemoryStore {
+    /// Makes a store without sessions, with the one user `local`.
+    #[must_use]
+    pub fn new() -> Self {
+        let local = User {
+            id: UserId::LOCAL,
+            username: "local".to_owned(),
+            email: String::new(),
+            password: String::new(),
+        };
+        let state = State {
+            sessions: HashMap::new(),
+            users: BTreeMap::from([(UserId::LOCAL, local)]),
+            last_key: 0,
+            last_user: UserId::LOCAL,
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is made after its last check, so a panic can't have left half of one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    fn entry(&self, id: SessionId) -> Result<&Entry, StoreError> {
+        let entry = self.sessions.get(&id).filter(|entry| entry.deleted_at.is_none());
+        entry.ok_or(StoreError::SessionNotFound { id })
+    }
+
+    fn entry_mut(&mut self, id: SessionId) -> Result<&mut Entry, StoreError> {
+        let entry = self.sessions.get_mut(&id).filter(|entry| entry.deleted_at.is_none());
+        entry.ok_or(StoreError::SessionNotFound { id })
+    }
+
+    fn check_username(&self, username: &str, but: Option<UserId>) -> Result<(), StoreError> {
+        if self.users.values().any(|user| user.username == username && Some(user.id) != but) {
+            return Err(StoreError::UsernameTaken { username: username.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn append(&mut self, term: Term, batch: &Batch) -> Result<Appended, StoreError> {
+        let recording = &self.recording;
+        let state = AppendState {
+            id: recording.id,
+            status: recording.status,
+            term: self.term,
+            frame_count: recording.frame_count,
+            last_timestamp: recording.duration,
+            skeleton: recording.skeleton.as_ref(),
+        };
+        let plan = checks::append(&state, term, batch)?;
+        match (&plan, &batch.chunk) {
+            (AppendPlan::Again, Some(chunk)) => self.compare(chunk)?,
+            (AppendPlan::Next, Some(chunk)) => self.push(chunk)?,
+            _ => {}
+        }
+        if plan != AppendPlan::Again {
+            let new = batch.markers.iter().filter(|marker| !self.markers.contains(marker));
+            let new: Vec<_> = new.cloned().collect();
+            new.into_iter().for_each(|marker| self.add_marker(marker));
+            self.settled_through = batch.settled_through.or(self.settled_through);
+            if let Some(skeleton) = &batch.skeleton {
+                self.recording.skeleton = Some(skeleton.clone());
+            }
+        }
+        Ok(Appended {
+            frame_count: self.recording.frame_count,
+            stored_bytes: self.recording.stored_bytes,
+            already_stored: plan == AppendPlan::Again,
+        })
+    }
+
+    fn compare(&self, sent: &Chunk) -> Result<(), StoreError> {
+        let first = self.index.covering(ChunkQuery::Frame(sent.first_frame())).unwrap_or(0);
+        let overlapping =
+            self.chunks[first..].iter().take_while(|kept| kept.chunk.first_frame() < sent.end_frame());
+        for kept in overlapping.filter(|kept| !kept.compacted) {
+            if !checks::agree(&kept.chunk, sent) {
+                let (id, first_frame) = (self.recording.id, sent.first_frame());
+                return Err(StoreError::Conflict { id, first_frame });
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, chunk: &Chunk) -> Result<(), StoreError> {
+        let extent = ChunkExtent::of(chunk).ok_or_else(|| bad("the chunk has no frame".to_owned()))?;
+        self.index.push(extent).map_err(|error| bad(error.to_string()))?;
+        self.recording.frame_count = self.index.frame_count();
+        self.recording.duration = self.index.duration();
+        self.recording.stored_bytes += chunk.memory_bytes() as u64;
+        self.chunks.push(Kept { chunk: Arc::new(chunk.clone()), compacted: false });
+        Ok(())
+    }
+
+    fn add_marker(&mut self, marker: Marker) {
+        if !self.markers.contains(&marker) {
+            let place = self.markers.partition_point(|m| m.timestamp <= marker.timestamp);
+            self.markers.insert(place, marker);
+        }
+    }
+
+    fn compact(&mut self, remainder: bool) -> Result<Compacted, StoreError> {
+        let start = self.chunks.partition_point(|kept| kept.compacted);
+        let sizes: Vec<_> = self.chunks[start..]
+            .iter()
+            .map(|kept| compaction::Size {
+                frames: kept.chunk.frame_count() as u64,
+                bytes: kept.chunk.memory_bytes() as u64,
+            })
+            .collect();
+        let mut long = Vec::new();
+        let mut rest = &self.chunks[start..];
+        for count in compaction::groups(&sizes, remainder) {
+            let (short, after) = rest.split_at(count);
+            let short: Vec<_> = short.iter().map(|kept| kept.chunk.as_ref().clone()).collect();
+            let chunk = Chunk::concat(&short).map_err(|error| StoreError::Corrupt {
+                id: self.recording.id,
+                what: format!("the chunks from frame {} can't be joined: {error}", short[0].first_frame()),
+            })?;
+            long.push(Kept { chunk: Arc::new(chunk), compacted: true });
+            rest = after;
+        }
+        let before = self.chunks.len() - start - rest.len();
+        let compacted = Compacted { chunks_before: before as u64, chunks_after: long.len() as u64 };
+        self.chunks.splice(start..start + before, long);
+        let extents = self.chunks.iter().filter_map(|kept| ChunkExtent::of(&kept.chunk)).collect();
+        self.index = ChunkIndex::from_extents(extents)
+            .map_err(|error| StoreError::Corrupt { id: self.recording.id, what: error.to_string() })?;
+        self.recording.stored_bytes = self.chunks.iter().map(|kept| kept.chunk.memory_bytes() as u64).sum();
+        Ok(compacted)
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError> {
+        checks::new_session(&new)?;
+        let mut state = self.lock();
+        if state.sessions.contains_key(&new.id) {
+            return Err(StoreError::SessionExists { id: new.id });
+        }
+        if !state.users.contains_key(&new.user_id) {
+            return Err(StoreError::UserNotFound { id: new.user_id });
+        }
+        let key = state.last_key.checked_add(1);
+        let key = key.ok_or_else(|| bad("the store has given out all its session keys".to_owned()))?;
+        state.last_key = key;
+        let recording = checks::recording_of(new);
+        let entry = Entry {
+            key,
+            recording: recording.clone(),
+            deleted_at: None,
+            term: Term(0),
+            settled_through: None,
+            chunks: Vec::new(),
+            index: ChunkIndex::default(),
+            markers: Vec::new(),
+        };
+        state.sessions.insert(recording.id, entry);
+        Ok(recording)
+    }
+
+    async fn read_session(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+        Ok(self.lock().entry(id)?.recording.clone())
+    }
+
+    async fn list_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        checks::limit(query)?;
+        let after = Place::from_cursor(query)?;
+        let words = search_words(query);
+        let state = self.lock();
+        let mut found: Vec<_> = state
+            .sessions
+            .values()
+            .filter(|entry| entry.deleted_at.is_none() && entry.recording.user_id == query.user_id)
+            .map(|entry| &entry.recording)
+            .filter(|session| query.status.is_none_or(|status| session.status == status))
+            .map(|session| (Place::of(session, query.sort), session))
+            .filter(|(place, _)| match &after {
+                Some(after) if query.descending => place < after,
+                Some(after) => place > after,
+                None => true,
+            })
+            .filter(|(_, s)| {
+                let text = search_text(&s.name, &s.description, &s.metadata);
+                words.iter().all(|word| text.contains(word))
+            })
+            .collect();
+        found.sort_by(|(a, _), (b, _)| if query.descending { b.cmp(a) } else { a.cmp(b) });
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let next = found.last().filter(|_| more).map(|(place, _)| place.to_cursor(query));
+        Ok(SessionPage { sessions: found.into_iter().map(|(_, session)| session.clone()).collect(), next })
+    }
+
+    async fn update_session(
+        &self,
+        id: SessionId,
+        change: SessionChange,
+    ) -> Result<SessionRecording, StoreError> {
+        checks::change(&change)?;
+        let mut state = self.lock();
+        let session = &mut state.entry_mut(id)?.recording;
+        session.name = change.name.unwrap_or_else(|| session.name.clone());
+        session.description = change.description.unwrap_or_else(|| session.description.clone());
+        session.metadata = change.metadata.unwrap_or_else(|| session.metadata.clone());
+        session.status = change.status.unwrap_or(session.status);
+        session.video_file_path = change.video_file_path.unwrap_or_else(|| session.video_file_path.clone());
+        Ok(session.clone())
+    }
+
+    async fn delete_session(&self, id: SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.lock().entry_mut(id)?.deleted_at = Some(checks::kept_time(at));
+        Ok(())
+    }
+
+    async fn restore_session(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+        let mut state = self.lock();
+        let entry = state.sessions.get_mut(&id).ok_or(StoreError::SessionNotFound { id })?;
+        entry.deleted_at = None;
+        Ok(entry.recording.clone())
+    }
+
+    async fn deleted_sessions(&self, deleted_before: DateTime<Utc>) -> Result<Vec<SessionId>, StoreError> {
+        let state = self.lock();
+        let deleted = state.sessions.values().filter_map(|entry| Some((entry.deleted_at?, entry.key, entry)));
+        let mut deleted: Vec<_> = deleted.filter(|&(at, ..)| at < deleted_before).collect();
+        deleted.sort_by_key(|&(at, key, _)| (at, key));
+        Ok(deleted.into_iter().map(|(_, _, entry)| entry.recording.id).take(1_000).collect())
+    }
+
+    async fn erase_session(&self, id: SessionId) -> Result<(), StoreError> {
+        self.lock().sessions.remove(&id).map(drop).ok_or(StoreError::SessionNotFound { id })
+    }
+
+    async fn create_user(&self, new: NewUser) -> Result<User, StoreError> {
+        let NewUser { username, email, password } = new;
+        checks::user(&username, &email, &password)?;
+        let mut state = self.lock();
+        state.check_username(&username, None)?;
+        state.last_user = UserId(state.last_user.0 + 1);
+        let user = User { id: state.last_user, username, email, password };
+        state.users.insert(user.id, user.clone());
+        Ok(user)
+    }
+
+    async fn read_user(&self, id: UserId) -> Result<User, StoreError> {
+        self.lock().users.get(&id).cloned().ok_or(StoreError::UserNotFound { id })
+    }
+
+    async fn list_users(&self) -> Result<Vec<User>, StoreError> {
+        Ok(self.lock().users.values().cloned().collect())
+    }
+
+    async fn update_user(&self, user: User) -> Result<User, StoreError> {
+        checks::user(&user.username, &user.email, &user.password)?;
+        let mut state = self.lock();
+        if !state.users.contains_key(&user.id) {
+            return Err(StoreError::UserNotFound { id: user.id });
+        }
+        state.check_username(&user.username, Some(user.id))?;
+        state.users.insert(user.id, user.clone());
+        Ok(user)
+    }
+
+    async fn delete_user(&self, id: UserId) -> Result<(), StoreError> {
+        if id == UserId::LOCAL {
+            return Err(bad("the local user can't be deleted".to_owned()));
+        }
+        let mut state = self.lock();
+        if !state.users.contains_key(&id) {
+            return Err(StoreError::UserNotFound { id });
+        }
+        if state.sessions.values().any(|entry| entry.recording.user_id == id) {
+            return Err(StoreError::UserOwnsSessions { id });
+        }
+        state.users.remove(&id);
+        Ok(())
+    }
+
+    async fn begin_term(&self, id: SessionId) -> Result<Term, StoreError> {
+        let mut state = self.lock();
+        let entry = state.entry_mut(id)?;
+        entry.recording.status = checks::begin(id, entry.recording.status)?;
+        entry.term = Term(entry.term.0 + 1);
+        Ok(entry.term)
+    }
+
+    async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError> {
+        self.lock().entry_mut(id)?.append(term, batch)
+    }
+
+    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
+        Ok(self.lock().entry(id)?.settled_through)
+    }
+
+    async fn compact(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {
+        self.lock().entry_mut(id)?.compact(remainder)
+    }
+
+    async fn chunk_index(&self, id: SessionId) -> Result<ChunkIndex, StoreError> {
+        Ok(self.lock().entry(id)?.index.clone())
+    }
+
+    async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError> {
+        let (chunk, extent) = {
+            let state = self.lock();
+            let entry = state.entry(id)?;
+            let frame_count = entry.recording.frame_count;
+            let place = entry.index.covering(query).ok_or(StoreError::NoSuchFrame { id, frame_count })?;
+            (Arc::clone(&entry.chunks[place].chunk), entry.index.extents()[place])
+        };
+        Ok(StoredChunk { chunk: Arc::unwrap_or_clone(chunk), extent })
+    }
+
+    async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError> {
+        Ok(self.lock().entry(id)?.markers.clone())
+    }
+
+    async fn finish(
+        &self,
+        id: SessionId,
+        term: Term,
+        status: SessionStatus,
+    ) -> Result<SessionRecording, StoreError> {
+        checks::last_status(status)?;
+        let mut state = self.lock();
+        let entry = state.entry_mut(id)?;
+        checks::writer(id, entry.term, term, entry.recording.status)?;
+        entry.compact(true)?;
+        entry.recording.status = status;
+        Ok(entry.recording.clone())
+    }
+
+    async fn session_key(&self, id: SessionId) -> Result<u32, StoreError> {
+        Ok(self.lock().entry(id)?.key)
+    }
+
+    async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError> {
+        let mut state = self.lock();
+        let mut interrupted = Vec::new();
+        for entry in state.sessions.values_mut().filter(|entry| entry.recording.status.is_live()) {
+            entry.recording.status = SessionStatus::Interrupted;
+            if entry.deleted_at.is_none() {
+                interrupted.push(entry.recording.id);
+            }
+        }
+        interrupted.sort_unstable();
+        Ok(interrupted)
+    }
+}
