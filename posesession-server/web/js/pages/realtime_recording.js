@@ -1,0 +1,202 @@
+// @ts-check
+// One recording under control: commands out, its status and report in.
+
+import { Emitter } from "../emitter.js";
+import { PosesessionError } from "../errors.js";
+import { recordableMime, VideoRecorder } from "../video_recorder.js";
+
+/**
+ * @typedef {import("../command_socket.js").Message} Message
+ * @typedef {import("../record_client.js").RecordClient} RecordClient
+ * @typedef {import("../session_api.js").SessionRecording} SessionRecording
+ * @typedef {import("./realtime_sources.js").Source} Source
+ *
+ * @typedef {"live" | "recording" | "paused" | "stopping" | "finalized"} RecordingState `live`: nothing is being recorded
+ *
+ * @typedef {object} RecordingEvents
+ * @property {RecordingState} change
+ * @property {Message} status
+ * @property {{ session: SessionRecording, report: Record<string, any> }} finalized
+ * @property {string} note something the user should know
+ */
+
+/** @extends {Emitter<RecordingEvents>} */
+export class Recording extends Emitter {
+  #client;
+  /** @type {RecordingState} */
+  #state = "live";
+  /** @type {string | null} */
+  #sessionId = null;
+  /** @type {VideoRecorder | null} */
+  #video = null;
+  #videoLost = false;
+
+  /** @param {RecordClient} client */
+  constructor(client) {
+    super();
+    this.#client = client;
+    client.on("recording_started", ({ session_id: id }) => this.#adopt(id, "recording"));
+    client.on("recording_stopped", ({ session_id: id }) => this.#endedElsewhere(id));
+    client.on("recording_status", (status) => this.#follow(status));
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** The recording's id, the last one's when none is under way. */
+  get sessionId() {
+    return this.#sessionId;
+  }
+
+  get isUnderWay() {
+    return this.#state === "recording" || this.#state === "paused" || this.#state === "stopping";
+  }
+
+  /**
+   * Starts a recording of the source, with the camera's video where wanted.
+   *
+   * Where somebody already records the stream, that recording comes under control instead.
+   * @param {Source} source
+   * @param {{ name: string, description: string, with_video: boolean }} options
+   */
+  async start(source, { name, description, with_video }) {
+    const mime = recordableMime();
+    const camera = with_video && source.kind === "camera" ? source.camera : null;
+    if (camera && !mime) throw new PosesessionError("no_video", "this browser cannot record video; record the pose alone");
+    const video = camera && mime ? { mime } : undefined;
+    try {
+      const { session_id: id } = await this.#client.startRecording({ name, description, metadata: source.metadata, stream: source.stream, video });
+      this.#adopt(id, "recording");
+    } catch (error) {
+      if (!(error instanceof PosesessionError) || error.code !== "already_recording") throw error;
+      this.#adopt(String(error.details.session_id), "recording");
+      this.emit("note", "This stream is already being recorded: the buttons act on that recording.");
+      return;
+    }
+    if (camera && mime) this.#startVideo(camera, mime);
+  }
+
+  async pause() {
+    await this.#client.pauseRecording(this.#target());
+    this.#video?.pause();
+    this.#change("paused");
+  }
+
+  async resume() {
+    await this.#client.resumeRecording(this.#target());
+    this.#video?.resume();
+    this.#change("recording");
+  }
+
+  /**
+   * @param {string} label
+   * @param {number} [timestamp] seconds of the streamer's clock, where it is this page's
+   */
+  async mark(label, timestamp) {
+    await this.#client.mark(label, { ...this.#target(), timestamp });
+  }
+
+  async stop() {
+    const before = this.#state;
+    this.#change("stopping");
+    try {
+      await this.#stopVideo();
+      const { session, report } = await this.#client.stopRecording(this.#target());
+      this.#change("finalized");
+      this.emit("finalized", { session, report });
+    } catch (error) {
+      if (this.#state === "stopping") this.#change(before);
+      throw error;
+    }
+  }
+
+  async discard() {
+    const before = this.#state;
+    this.#change("stopping");
+    try {
+      await this.#stopVideo();
+      await this.#client.discardRecording(this.#target());
+      this.#change("live");
+    } catch (error) {
+      if (this.#state === "stopping") this.#change(before);
+      throw error;
+    }
+  }
+
+  /**
+   * Goes on after a lost connection.
+   * @param {string} publisher
+   */
+  async resumeSession(publisher) {
+    if (!this.isUnderWay || !this.#sessionId) return;
+    await this.#client.resumeSession({ session_id: this.#sessionId, publisher });
+  }
+
+  /** Lets go of the recording, which goes on: the page watches another stream now. */
+  release() {
+    void this.#stopVideo();
+    this.#sessionId = null;
+    this.#change("live");
+  }
+
+  #target() {
+    return this.#sessionId ? { session_id: this.#sessionId } : {};
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {"recording" | "paused"} state
+   */
+  #adopt(sessionId, state) {
+    if (this.#state === "stopping") return;
+    if (this.#sessionId === sessionId && this.#state === state) return;
+    this.#sessionId = sessionId;
+    this.#change(state);
+  }
+
+  /** @param {Message} status */
+  #follow(status) {
+    if (status.status === "recording" || status.status === "paused") {
+      const ended = status.session_id === this.#sessionId && !this.isUnderWay;
+      if (!ended) this.#adopt(status.session_id, status.status);
+    } else {
+      this.#endedElsewhere(status.session_id);
+    }
+    this.emit("status", status);
+  }
+
+  /** @param {string} sessionId */
+  #endedElsewhere(sessionId) {
+    if (sessionId !== this.#sessionId || (this.#state !== "recording" && this.#state !== "paused")) return;
+    void this.#stopVideo();
+    this.#change("live");
+    this.emit("note", "The recording was ended. It is in the list of sessions.");
+  }
+
+  /** @param {RecordingState} state */
+  #change(state) {
+    this.#state = state;
+    this.emit("change", state);
+  }
+
+  /**
+   * @param {MediaStream} camera
+   * @param {string} mime
+   */
+  #startVideo(camera, mime) {
+    this.#videoLost = false;
+    this.#video = new VideoRecorder(camera, mime, ({ bytes, offset, first_timestamp }) => {
+      if (this.#client.sendVideo(bytes, offset, first_timestamp) || this.#videoLost) return;
+      this.#videoLost = true;
+      this.emit("note", "The video could not be sent any further: it ends here. The poses go on.");
+    });
+    this.#video.start();
+  }
+
+  async #stopVideo() {
+    const video = this.#video;
+    this.#video = null;
+    await video?.stop();
+  }
+}

@@ -1,0 +1,216 @@
+// @ts-check
+// Where the live poses come from: this camera and the model in this page, or another program's stream.
+
+import { closeCamera, openCamera, PoseCapture } from "../capture.js";
+import { Emitter } from "../emitter.js";
+import { PosesessionError } from "../errors.js";
+import { MEDIAPIPE_33, MEDIAPIPE_33_SKELETON } from "../mediapipe_skeleton.js";
+
+/**
+ * @typedef {import("../record_client.js").RecordClient} RecordClient
+ * @typedef {import("../skeleton_canvas.js").SkeletonCanvas} SkeletonCanvas
+ * @typedef {import("../canvas_mapping.js").Size} Size
+ * @typedef {import("../binary_frame.js").DecodedFrame} DecodedFrame
+ *
+ * @typedef {object} Stage
+ * @property {HTMLVideoElement} video
+ * @property {SkeletonCanvas} overlay
+ * @property {() => boolean} mirrored
+ *
+ * @typedef {object} SourceEvents
+ * @property {{ persons: number }} pose one more frame was drawn
+ * @property {unknown} error the source has ended
+ *
+ * @typedef {CameraSource | RemoteSource} Source
+ */
+
+const USUAL_SIZE = { width: 640, height: 480 };
+
+/**
+ * Finds poses on this camera and publishes them.
+ * @extends {Emitter<SourceEvents>}
+ */
+export class CameraSource extends Emitter {
+  kind = /** @type {const} */ ("camera");
+  #client;
+  #stage;
+  /** @type {PoseCapture | null} */
+  #capture = null;
+  /** @type {MediaStream | null} */
+  #camera = null;
+  #published = false;
+  #closed = false;
+  /** Numbers go on under this name when a connection is lost and opened again. */
+  #publisher = randomName();
+
+  /**
+   * @param {RecordClient} client
+   * @param {Stage} stage
+   * @param {{ stream: string, model: string, device_id: string }} options
+   */
+  constructor(client, stage, options) {
+    super();
+    this.#client = client;
+    this.#stage = stage;
+    this.stream = options.stream;
+    this.model = options.model;
+    this.deviceId = options.device_id;
+  }
+
+  get publisher() {
+    return this.#publisher;
+  }
+
+  /** The camera's own stream, for recording its video. */
+  get camera() {
+    return this.#camera;
+  }
+
+  /** What a recording of this source should remember. */
+  get metadata() {
+    const { videoWidth, videoHeight } = this.#stage.video;
+    return { source: "browser camera", model: `pose_landmarker_${this.model}`, image_width: videoWidth, image_height: videoHeight };
+  }
+
+  /** Opens the camera and the model; rejects with what to do. */
+  async open() {
+    this.#camera = await openCamera(this.#stage.video, { device_id: this.deviceId });
+    for (const track of this.#camera.getVideoTracks()) {
+      track.onended = () => this.emit("error", new PosesessionError("no_camera", "the camera was disconnected; connect it, then start it again"));
+    }
+    const capture = await PoseCapture.start(this.#stage.video, { model: this.model });
+    if (this.#closed) {
+      capture.stop();
+      return;
+    }
+    this.#capture = capture;
+    this.#stage.overlay.setSkeleton(MEDIAPIPE_33_SKELETON);
+    capture.on("pose", (pose) => this.#show(pose));
+    capture.on("error", (error) => this.emit("error", error));
+  }
+
+  /**
+   * Publishes on a new connection.
+   * @param {{ take_over?: boolean }} [options]
+   */
+  async attach(options = {}) {
+    await this.#client.publish({ stream: this.stream, skeleton: MEDIAPIPE_33, publisher: this.#publisher, ...options });
+    this.#published = true;
+    // The status of a recording goes to those who watch; another program may start one on this stream.
+    await this.#client.subscribe({ stream: this.stream, format: "binary" });
+  }
+
+  close() {
+    this.#closed = true;
+    this.#capture?.stop();
+    closeCamera(this.#stage.video);
+    this.#stage.overlay.clear();
+  }
+
+  /** @param {import("../capture.js").CapturedPose} pose */
+  #show({ image, persons, values, timestamp }) {
+    const poses = { person_ids: Uint32Array.from({ length: persons }, (_, index) => index), values_per_person: values.length / (persons || 1), values };
+    this.#stage.overlay.draw(poses, { size: image, mirrored: this.#stage.mirrored(), picture: image });
+    if (this.#published) this.#client.sendFrame({ timestamp, values, person_ids: poses.person_ids });
+    this.emit("pose", { persons });
+  }
+}
+
+/**
+ * Watches a stream that another program publishes.
+ * @extends {Emitter<SourceEvents>}
+ */
+export class RemoteSource extends Emitter {
+  kind = /** @type {const} */ ("remote");
+  #client;
+  #stage;
+  #closed = false;
+  /** @type {(() => void)[]} */
+  #listening = [];
+  /** @type {DecodedFrame | null} */
+  #latest = null;
+  #drawing = false;
+  /** @type {Size} */
+  #size = USUAL_SIZE;
+  #sizeKnown = false;
+
+  /**
+   * @param {RecordClient} client
+   * @param {Stage} stage
+   * @param {{ stream: string }} options
+   */
+  constructor(client, stage, { stream }) {
+    super();
+    this.#client = client;
+    this.#stage = stage;
+    this.stream = stream;
+  }
+
+  /** What a recording of this source should remember. */
+  get metadata() {
+    return this.#sizeKnown ? { image_width: this.#size.width, image_height: this.#size.height } : {};
+  }
+
+  async open() {
+    this.#listening = [
+      this.#client.on("skeleton", ({ stream, skeleton }) => {
+        if (stream === this.stream) this.#stage.overlay.setSkeleton(skeleton);
+      }),
+      this.#client.on("frame", (frame) => {
+        if (frame.stream === this.stream) void this.#show(frame);
+      }),
+    ];
+  }
+
+  async attach() {
+    await this.#client.subscribe({ stream: this.stream, format: "binary" });
+  }
+
+  close() {
+    this.#closed = true;
+    for (const stopListening of this.#listening) stopListening();
+    this.#stage.overlay.clear();
+  }
+
+  /**
+   * Draws a frame when its image is decoded; of frames that come meanwhile only the latest.
+   * @param {DecodedFrame} frame
+   */
+  async #show(frame) {
+    this.emit("pose", { persons: frame.person_ids.length });
+    this.#latest = frame;
+    if (this.#drawing) return;
+    this.#drawing = true;
+    while (this.#latest && !this.#closed) {
+      /** @type {DecodedFrame} */
+      const next = this.#latest;
+      this.#latest = null;
+      const picture = await pictureOf(next);
+      if (picture) {
+        this.#size = { width: picture.width, height: picture.height };
+        this.#sizeKnown = true;
+      }
+      if (!this.#closed) this.#stage.overlay.draw(next, { size: this.#size, mirrored: this.#stage.mirrored(), picture });
+      picture?.close();
+    }
+    this.#drawing = false;
+  }
+}
+
+/**
+ * @param {DecodedFrame} frame
+ * @returns {Promise<ImageBitmap | null>} null also for an image that the browser cannot read: the pose is shown alone
+ */
+async function pictureOf({ image }) {
+  if (!image) return null;
+  try {
+    return await createImageBitmap(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (image)]));
+  } catch {
+    return null;
+  }
+}
+
+/** `crypto.randomUUID` is only there on secure pages. */
+function randomName() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
