@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// Invariants, kept by every constructor: timestamps strictly increase; `person_counts` has one entry a frame and sums
 /// to the number of rows; `track_ids` has one entry and `values` one row of `layout.values_per_person()` a person;
 /// image entries are in frame order, at most one a frame.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Chunk {
     first_frame: u64,
     layout: Layout,
@@ -289,6 +289,22 @@ impl Chunk {
         self.frame_count() * 16 + self.track_ids.len() * 4 + self.values.len() * 4 + self.images.len() * 80
     }
 }
+
+/// Equal bit for bit, so that a missing value equals a missing value and `-0` differs from `0`.
+impl PartialEq for Chunk {
+    fn eq(&self, other: &Self) -> bool {
+        self.first_frame == other.first_frame
+            && self.layout == other.layout
+            && self.timestamps == other.timestamps
+            && self.person_counts == other.person_counts
+            && self.track_ids == other.track_ids
+            && self.images == other.images
+            && self.values.len() == other.values.len()
+            && self.values.iter().zip(&other.values).all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+}
+
+impl Eq for Chunk {}
 
 /// The columns of a chunk, for [`Chunk::from_columns`].
 #[derive(Debug, Clone, PartialEq, Default)]
