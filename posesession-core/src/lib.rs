@@ -12,6 +12,7 @@ mod pose_json;
 mod frame;
 mod session;
 mod chunk;
+mod codec;
 mod chunk_index;
 mod batch;
 mod synthetic;
@@ -19,6 +20,9 @@ mod synthetic;
 pub use batch::{Batch, ImageObject};
 pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
 pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
+pub use codec::{
+    ChunkHeader, Codec, CodecError, DEFAULT_LEVEL, EncodedChunk, decode, encode, encode_with_level, peek,
+};
 pub use frame::{Frame, ImageRef};
 pub use pose::{PoseData, PoseError};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
