@@ -7,8 +7,10 @@ mod checks;
 mod listing;
 mod compaction;
 mod memory;
+mod media;
 
 pub use error::StoreError;
+pub use media::{JoinedVideo, MediaError, MediaStore, VideoGap, VideoType};
 pub use memory::MemoryStore;
 pub use query::{
     Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,

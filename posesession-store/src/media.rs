@@ -1,0 +1,205 @@
+//! Where images and video are kept: objects in a folder, or in any object store. Bytes in, byte ranges out.
+
+mod name;
+mod video;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPayload};
+use posesession_core::{ImageObject, ImageRef, SessionId};
+use thiserror::Error;
+
+pub use video::{JoinedVideo, VideoGap, VideoType};
+
+/// Keeps the images and the video of sessions, each session in a folder of its own: `{session}/images/...`,
+/// `{session}/video.webm`.
+///
+/// # Guarantees
+///
+/// - **Durable on return.** [`MediaStore::open_folder`] syncs each file, its name and its new folders before a put
+///   returns; other object stores give what they promise for a completed put.
+/// - **All or nothing.** An object is there with all its bytes or not at all.
+/// - **Idempotent.** Putting the same thing again changes nothing.
+/// - **Within its folder.** No name, wherever it comes from, leads out of the session's folder.
+///
+/// Clones share the same store.
+///
+/// # Examples
+///
+/// ```
+/// use bytes::Bytes;
+/// use posesession_core::{ImageObject, ImageRef, SessionId};
+/// use posesession_store::MediaStore;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let folder = tempfile::tempdir()?;
+/// let media = MediaStore::open_folder(folder.path())?;
+/// let session: SessionId = "0190a5e4-0000-7000-8000-000000000001".parse()?;
+/// let images = ImageObject { name: "images/000000000000".to_owned(), bytes: Bytes::from_static(b"onetwo") };
+/// media.put_images(session, &images).await?;
+/// let second = ImageRef { object: images.name, offset: 3, length: 3 };
+/// assert_eq!(media.read_image(session, &second).await?, "two");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct MediaStore {
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl MediaStore {
+    /// Makes a media store of an object store, whose durability it takes as it is.
+    #[must_use]
+    pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        Self { objects }
+    }
+
+    /// Opens a folder as media store, making it if it isn't there. What is put is synced to the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Backend`] if the folder can't be made or opened.
+    pub fn open_folder(folder: impl AsRef<Path>) -> Result<Self, MediaError> {
+        let folder = folder.as_ref();
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| MediaError::Backend {
+            operation: "open its folder",
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
+        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(error.into()))?;
+        Ok(Self::new(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true))))
+    }
+
+    /// Puts a chunk's images; they are durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::BadName`], [`MediaError::Backend`].
+    pub async fn put_images(&self, session: SessionId, images: &ImageObject) -> Result<(), MediaError> {
+        let path = name::object(session, &images.name)?;
+        self.put(&path, images.bytes.clone(), "put images").await
+    }
+
+    /// Returns one image.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::NotFound`], [`MediaError::OutOfRange`] if the object is shorter than the image's place says,
+    /// [`MediaError::BadName`], [`MediaError::Backend`].
+    pub async fn read_image(&self, session: SessionId, image: &ImageRef) -> Result<Bytes, MediaError> {
+        let path = name::object(session, &image.object)?;
+        let end = image.offset.saturating_add(u64::from(image.length));
+        self.read_range(&path, image.offset..end, "read an image").await
+    }
+
+    /// Erases all media of a session; without any, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Backend`]; what is left can be erased by calling again.
+    pub async fn delete_session(&self, session: SessionId) -> Result<(), MediaError> {
+        let folder = name::folder(session);
+        let paths = self.objects.list(Some(&folder)).map_ok(|object| object.location).boxed();
+        let deleted = self.objects.delete_stream(paths).try_for_each(|_path| std::future::ready(Ok(())));
+        match deleted.await {
+            Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => {
+                Err(failed(&folder, "delete a session's media", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn put(&self, path: &ObjectPath, bytes: Bytes, operation: &'static str) -> Result<(), MediaError> {
+        let put = self.objects.put(path, PutPayload::from_bytes(bytes)).await;
+        put.map(drop).map_err(|error| failed(path, operation, error))
+    }
+
+    async fn read_range(
+        &self,
+        path: &ObjectPath,
+        range: Range<u64>,
+        operation: &'static str,
+    ) -> Result<Bytes, MediaError> {
+        // The length comes first: stores differ in what they do with a range that ends beyond the object.
+        let length = self.length(path, operation).await?;
+        if range.end > length {
+            return Err(MediaError::OutOfRange { path: path.to_string(), length, end: range.end });
+        }
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        self.objects.get_range(path, range).await.map_err(|error| failed(path, operation, error))
+    }
+
+    async fn length(&self, path: &ObjectPath, operation: &'static str) -> Result<u64, MediaError> {
+        let head = self.objects.head(path).await;
+        head.map(|meta| meta.size).map_err(|error| failed(path, operation, error))
+    }
+
+    async fn stream(
+        &self,
+        path: &ObjectPath,
+        range: Range<u64>,
+        operation: &'static str,
+    ) -> Result<BoxStream<'static, Result<Bytes, MediaError>>, MediaError> {
+        if range.is_empty() {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let got = self.objects.get_opts(path, options).await;
+        let got = got.map_err(|error| failed(path, operation, error))?;
+        let path = path.clone();
+        Ok(got.into_stream().map_err(move |error| failed(&path, operation, error)).boxed())
+    }
+}
+
+fn failed(path: &ObjectPath, operation: &'static str, error: object_store::Error) -> MediaError {
+    match error {
+        object_store::Error::NotFound { .. } => MediaError::NotFound { path: path.to_string() },
+        error => MediaError::Backend { operation, source: Box::new(error) },
+    }
+}
+
+/// Why the media store didn't do what was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// There is no such object.
+    #[error("there is no `{path}` among the media")]
+    NotFound {
+        /// Its path within the media store.
+        path: String,
+    },
+    /// A name that no object of a session can have.
+    #[error(
+        "`{name}` can't be the name of a media object: use a-z, 0-9, `_`, `-`, `.` and single slashes between"
+    )]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// The object is shorter than the range asked for.
+    #[error("`{path}` has {length} bytes, the range asked for ends at {end}")]
+    OutOfRange {
+        /// The object's path within the media store.
+        path: String,
+        /// How long it is, in bytes.
+        length: u64,
+        /// Where the range ends, in bytes.
+        end: u64,
+    },
+    /// The folder or object store failed. The same call may succeed later, unless the cause says otherwise.
+    #[error("the media store failed to {operation}")]
+    Backend {
+        /// What it was to do.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
