@@ -15,6 +15,7 @@ mod chunk;
 mod codec;
 mod chunk_index;
 mod batch;
+mod recorder;
 mod synthetic;
 
 pub use batch::{Batch, ImageObject};
@@ -26,6 +27,9 @@ pub use codec::{
 pub use frame::{Frame, ImageRef};
 pub use pose::{PoseData, PoseError};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
+pub use recorder::{
+    Accepted, CommandError, FrameRefusal, IncomingFrame, QualityReport, Recorder, RecorderConfig, ResumePoint,
+};
 pub use session::{
     Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,
 };

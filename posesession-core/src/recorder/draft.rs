@@ -1,0 +1,130 @@
+//! The batch in the making. Ordered and stamped frames in, one batch out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::config::IncomingFrame;
+use crate::batch::{Batch, ImageObject};
+use crate::chunk::{Chunk, ChunkError};
+use crate::frame::ImageRef;
+use crate::session::Marker;
+use crate::skeleton::{Layout, Skeleton};
+use crate::time::Timestamp;
+
+/// Collects what the next batch will hold.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    chunk: Option<Chunk>,
+    images: Option<ImageObject>,
+    image_bytes: Vec<u8>,
+    markers: Vec<Marker>,
+    skeleton: Option<Skeleton>,
+    settled_through: Option<u64>,
+    /// Whether `settled_through` is further than in the batch before.
+    moved: bool,
+    bytes: usize,
+    due: Option<Duration>,
+}
+
+impl Draft {
+    /// Appends a frame to the chunk, which it starts if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ChunkError`]; the draft stays as it was.
+    pub(super) fn push(
+        &mut self,
+        frame_number: u64,
+        layout: &Layout,
+        timestamp: Timestamp,
+        frame: &IncomingFrame,
+    ) -> Result<(), ChunkError> {
+        let chunk = self.chunk.get_or_insert_with(|| Chunk::new(frame_number, layout.clone()));
+        chunk.push(timestamp, &frame.pose_data)?;
+        self.bytes += frame.weight();
+        if let Some(image) = &frame.image
+            && let Ok(length) = u32::try_from(image.len())
+            && length > 0
+        {
+            let first_frame = chunk.first_frame();
+            let object = self.images.get_or_insert_with(|| ImageObject {
+                name: format!("images/{first_frame:012}"),
+                bytes: Bytes::new(),
+            });
+            let offset = self.image_bytes.len() as u64;
+            chunk.set_last_image(ImageRef { object: object.name.clone(), offset, length });
+            self.image_bytes.extend_from_slice(image);
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_marker(&mut self, marker: Marker) {
+        self.markers.push(marker);
+    }
+
+    pub(super) fn set_skeleton(&mut self, skeleton: Skeleton) {
+        self.skeleton = Some(skeleton);
+    }
+
+    /// Notes that every number up to `number` is settled with this batch.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.settled_through = Some(number);
+        self.moved = true;
+    }
+
+    /// Goes on after `number`, which an earlier batch settled.
+    pub(super) fn resume_at(&mut self, number: u64) {
+        self.settled_through = Some(number);
+    }
+
+    /// Forgets how far numbers are settled: another numbering begins.
+    pub(super) fn start_numbering(&mut self) {
+        self.settled_through = None;
+        self.moved = false;
+    }
+
+    /// Asks for the batch to be closed at `due` or before.
+    pub(super) fn due_by(&mut self, due: Duration) {
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.due
+    }
+
+    pub(super) fn settled_through(&self) -> Option<u64> {
+        self.settled_through
+    }
+
+    /// Returns how many bytes the frames have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn frame_count(&self) -> usize {
+        self.chunk.as_ref().map_or(0, Chunk::frame_count)
+    }
+
+    /// Returns the batch and starts the next one; none if nothing is in it.
+    pub(super) fn close(&mut self) -> Option<Batch> {
+        self.due = None;
+        self.bytes = 0;
+        let moved = std::mem::take(&mut self.moved);
+        let chunk = self.chunk.take().filter(|chunk| !chunk.is_empty());
+        if chunk.is_none() && self.markers.is_empty() && self.skeleton.is_none() && !moved {
+            return None;
+        }
+        let expected = self.image_bytes.len();
+        let image_bytes = Bytes::from(std::mem::take(&mut self.image_bytes));
+        self.image_bytes.reserve(expected);
+        let images = self.images.take().map(|object| ImageObject { bytes: image_bytes, ..object });
+        Some(Batch {
+            chunk,
+            images,
+            markers: std::mem::take(&mut self.markers),
+            skeleton: self.skeleton.take(),
+            settled_through: self.settled_through,
+        })
+    }
+}
