@@ -1,0 +1,161 @@
+//! `posesession serve`: the server, until Ctrl-C or SIGTERM.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::Failure;
+use crate::{ServerConfig, Storage, StorageError};
+
+const FAILED: u8 = 1;
+const ADDRESS_UNUSABLE: u8 = 3;
+const DATA_UNUSABLE: u8 = 4;
+const DATA_IN_USE: u8 = 5;
+
+const EXAMPLES: &str = "\
+Examples:
+  posesession serve                                    listen on http://127.0.0.1:8787, keep sessions in ./data
+  posesession serve --listen 127.0.0.1:0               take any free port; the first line printed says which
+  posesession serve --data ~/poses --listen [::1]:80   keep sessions elsewhere, listen on IPv6
+
+The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C finishes the
+recordings and stops; a second Ctrl-C stops at once.";
+
+/// Serves the pages, the HTTP API and the two WebSockets, to this machine alone.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", super::EXIT_CODES))]
+pub(super) struct Serve {
+    /// The address to listen on, one of this machine alone (127.0.0.1, [::1] or localhost); port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", env = "POSESESSION_LISTEN")]
+    #[arg(value_parser = loopback)]
+    listen: SocketAddr,
+    /// The folder where sessions are kept, created if need be: posesession.db and media/
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "POSESESSION_DATA")]
+    data: PathBuf,
+    /// The folder with the browser's pose model and library, filled by `make vision`
+    #[arg(long, value_name = "DIR", default_value = "./vision", env = "POSESESSION_VISION")]
+    vision: PathBuf,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(FAILED, &error))?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), Failure> {
+        let Self { listen, data, vision } = self;
+        let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
+        let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
+        let storage = Storage::open(&data).await.map_err(|error| match error {
+            StorageError::InUse { .. } => Failure::new(DATA_IN_USE, &error),
+            _ => Failure::new(DATA_UNUSABLE, &error),
+        })?;
+        if let Err(error) = announce(address) {
+            tracing::debug!(%error, "nobody reads stdout");
+        }
+        let config = ServerConfig { vision, ..ServerConfig::default() };
+        let ended = crate::run(listener, storage, config, asked_to_stop()).await;
+        ended.map_err(|error| Failure::new(FAILED, &error))
+    }
+}
+
+/// Reads an address of this machine alone.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let spelled = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    let address: SocketAddr = spelled
+        .parse()
+        .map_err(|_error| "give an address and a port, such as 127.0.0.1:8787 or [::1]:8787".to_owned())?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "{} can be reached from other machines, and there are no accounts yet: \
+             use 127.0.0.1 (or [::1]), and a tunnel such as `ssh -L` to reach it from elsewhere",
+            address.ip()
+        ));
+    }
+    Ok(address)
+}
+
+fn unusable(address: SocketAddr, error: &io::Error) -> Failure {
+    let message = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "the port {} is taken: another program (perhaps another posesession) listens on {address}; \
+             give another one with --listen, or port 0 for any",
+            address.port()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not listen on port {}: use one from 1024 up", address.port())
+        }
+        _ => format!("can't listen on {address}: {error}"),
+    };
+    Failure { exit_code: ADDRESS_UNUSABLE, message }
+}
+
+/// Prints where the server is: the first line for programs, the others for humans.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    writeln!(out, "  sessions  http://{address}/session_list.html")?;
+    writeln!(out, "  record    http://{address}/pose_realtime.html")?;
+    out.flush()
+}
+
+/// Is ready once the user or the system asks the program to stop. A second time ends the program at once.
+async fn asked_to_stop() {
+    stop_signal().await;
+    tokio::spawn(async {
+        stop_signal().await;
+        tracing::warn!("asked twice to stop: stopping at once");
+        std::process::exit(i32::from(FAILED));
+    });
+}
+
+#[cfg(unix)]
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a stop signal can't be awaited");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::warn!(%error, "Ctrl-C can't be awaited");
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_alone_are_taken() {
+        for own in ["127.0.0.1:8787", "127.0.0.1:0", "[::1]:80", "localhost:8080", "127.1.2.3:1"] {
+            assert!(loopback(own).is_ok(), "{own}");
+        }
+        for refused in ["0.0.0.0:8787", "[::]:8787", "192.168.1.2:80", "example.org:80", "127.0.0.1", ""] {
+            assert!(loopback(refused).is_err(), "{refused}");
+        }
+    }
+}

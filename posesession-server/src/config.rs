@@ -1,0 +1,47 @@
+//! What a server can be told, beside where it listens and what it keeps.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of one server. The defaults are those of the program.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The folder with the browser's pose model and library, served at `/vision/`; it need not exist.
+    pub vision: PathBuf,
+    /// How many connections may be open at once, WebSockets included; further ones are answered 503.
+    pub max_connections: usize,
+    /// How long a new connection may stay silent.
+    pub first_byte_timeout: Duration,
+    /// How long a request's header may take from its first byte, and how long a connection may idle between requests.
+    pub header_timeout: Duration,
+    /// How long a request's body may take.
+    pub body_timeout: Duration,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// How long a response may wait for its reader to take anything.
+    pub write_timeout: Duration,
+    /// How long a deleted session can be restored.
+    pub erase_after: Duration,
+    /// How often sessions that were deleted longer ago than that are looked for.
+    pub erase_every: Duration,
+    /// How long open requests and connections may go on once the server is told to stop.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            vision: PathBuf::from("./vision"),
+            max_connections: 1_024,
+            first_byte_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            max_body_bytes: 1 << 20,
+            write_timeout: Duration::from_secs(60),
+            erase_after: Duration::from_secs(60),
+            erase_every: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}

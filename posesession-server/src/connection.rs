@@ -1,0 +1,174 @@
+//! One connection: bytes in, requests to the router, responses out, each step with a deadline.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::state::AppState;
+
+/// The most header lines of a request.
+const MAX_HEADERS: usize = 64;
+/// The longest request header, in bytes.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The place that a connection takes among [`crate::ServerConfig::max_connections`]. A WebSocket, which outlives the
+/// HTTP connection it came from, keeps a clone.
+pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
+
+/// A connection that was given a slot.
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) slot: Slot,
+    pub(crate) router: Router,
+    pub(crate) state: Arc<AppState>,
+    /// Cancelled when the server stops: the request in hand is the last.
+    pub(crate) draining: CancellationToken,
+}
+
+impl Connection {
+    /// Serves requests until the peer leaves, idles for too long or becomes a WebSocket, or the server stops.
+    pub(crate) async fn serve(self) {
+        let Self { stream, slot, router, state, draining } = self;
+        let _open = state.metrics.connection();
+        let config = &state.config;
+        let mut byte = [0];
+        let first_byte = tokio::time::timeout(config.first_byte_timeout, stream.peek(&mut byte));
+        let spoke = tokio::select! {
+            spoke = first_byte => spoke,
+            () = draining.cancelled() => return,
+        };
+        if !matches!(spoke, Ok(Ok(1..))) {
+            return;
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "small packets will be delayed");
+        }
+        let io = TokioIo::new(Stalling::new(stream, config.write_timeout));
+        let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&slot));
+            request
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.header_timeout)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEADER_BYTES)
+            .serve_connection(io, TowerToHyperService::new(service))
+            .with_upgrades();
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = draining.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+}
+
+/// Tells a connection beyond the limit so, without reading what it has to say.
+pub(crate) async fn refuse(mut stream: TcpStream) {
+    const BUSY: &str = concat!(
+        "HTTP/1.1 503 Service Unavailable\r\n",
+        "content-type: application/problem+json\r\n",
+        "connection: close\r\nretry-after: 1\r\ncontent-length: 150\r\n\r\n",
+        r#"{"type":"about:blank","title":"Service Unavailable","status":503,"code":"busy","#,
+        r#""detail":"the server has as many connections as it takes: try again"}"#,
+        "\n\n\n",
+    );
+    let told = async {
+        stream.write_all(BUSY.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    match tokio::time::timeout(Duration::from_secs(1), told).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a refused connection left before it was told"),
+        Err(_elapsed) => tracing::debug!("a refused connection did not listen"),
+    }
+}
+
+/// A stream whose writes fail once its peer has taken nothing for a while.
+struct Stalling {
+    stream: TcpStream,
+    timeout: Duration,
+    /// Set while a write waits.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stalling {
+    fn new(stream: TcpStream, timeout: Duration) -> Self {
+        Self { stream, timeout, deadline: None }
+    }
+
+    /// Passes a write's outcome on, or fails it if it has been pending for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.deadline = None;
+            return written;
+        }
+        let timeout = self.timeout;
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + timeout)));
+        match deadline.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer has stopped reading")))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Stalling {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stalling {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(cx, ended)
+    }
+}

@@ -1,0 +1,42 @@
+//! Erases what was deleted, once it can't be restored any more.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use posesession_core::SessionId;
+use posesession_store::StoreError;
+use tokio::time::MissedTickBehavior;
+
+use crate::state::AppState;
+
+/// Erases sessions that were deleted longer ago than [`crate::ServerConfig::erase_after`], now and then, for ever.
+pub(crate) async fn erase_deleted(state: Arc<AppState>) {
+    let mut ticks = tokio::time::interval(state.config.erase_every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = erase_once(&state).await {
+            tracing::warn!(%error, "deleted sessions could not be erased; trying again later");
+        }
+    }
+}
+
+async fn erase_once(state: &AppState) -> Result<(), StoreError> {
+    let restorable = TimeDelta::from_std(state.config.erase_after).unwrap_or(TimeDelta::MAX);
+    let Some(deleted_before) = Utc::now().checked_sub_signed(restorable) else { return Ok(()) };
+    for id in state.storage.store().deleted_sessions(deleted_before).await? {
+        erase(state, id).await?;
+    }
+    Ok(())
+}
+
+async fn erase(state: &AppState, id: SessionId) -> Result<(), StoreError> {
+    match state.storage.store().erase_session(id).await {
+        Ok(()) => {
+            tracing::info!(session = %id, "erased a deleted session");
+            Ok(())
+        }
+        Err(StoreError::SessionNotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,71 @@
+//! Which path is answered by what.
+
+mod health;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{MethodRouter, get};
+
+use crate::assets;
+use crate::error::ApiError;
+use crate::guard;
+use crate::state::AppState;
+use crate::vision;
+
+/// Answers every request of one server.
+pub(crate) fn router(state: Arc<AppState>) -> Router {
+    let mut router = Router::new();
+    for Route { path, handlers, .. } in api() {
+        router = router.route(path, handlers);
+    }
+    router
+        .route("/", get(assets::home))
+        .route("/{page}", get(assets::page))
+        .route("/js/{*path}", get(assets::script))
+        .route("/style/{*path}", get(assets::style))
+        .route("/vision/{*path}", get(vision::file))
+        .fallback(nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::guard))
+        .with_state(state)
+}
+
+/// One path of the API.
+pub(crate) struct Route {
+    pub(crate) path: &'static str,
+    /// The methods that the path takes, as `/api/openapi.json` lists them.
+    pub(crate) methods: &'static [&'static str],
+    pub(crate) handlers: MethodRouter<Arc<AppState>>,
+}
+
+impl Route {
+    fn new(
+        path: &'static str,
+        methods: &'static [&'static str],
+        handlers: MethodRouter<Arc<AppState>>,
+    ) -> Self {
+        Self { path, methods, handlers }
+    }
+}
+
+/// The paths of the API.
+pub(crate) fn api() -> Vec<Route> {
+    vec![
+        Route::new("/healthz", &["get"], get(health::healthz)),
+        Route::new("/metrics", &["get"], get(health::metrics)),
+        Route::new("/api/vision", &["get"], get(vision::describe)),
+    ]
+}
+
+async fn nothing(request: Request) -> ApiError {
+    ApiError::not_found(request.uri().path())
+}
+
+async fn wrong_method(request: Request) -> ApiError {
+    let detail = format!("{} does not take {}", request.uri().path(), request.method());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

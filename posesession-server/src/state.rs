@@ -1,0 +1,37 @@
+//! What all requests of one server share.
+
+use std::net::SocketAddr;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ServerConfig;
+use crate::guard::OwnNames;
+use crate::metrics::Metrics;
+use crate::storage::Storage;
+
+/// What all requests of one server share.
+#[derive(Debug)]
+pub(crate) struct AppState {
+    pub(crate) storage: Storage,
+    pub(crate) config: ServerConfig,
+    pub(crate) own_names: OwnNames,
+    pub(crate) metrics: Metrics,
+    /// The WebSockets, which live on after their HTTP connections.
+    pub(crate) sockets: TaskTracker,
+    /// Cancelled once recordings are finished: viewers are to leave.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl AppState {
+    pub(crate) fn new(storage: Storage, config: ServerConfig, address: SocketAddr) -> Self {
+        Self {
+            storage,
+            config,
+            own_names: OwnNames::of(address),
+            metrics: Metrics::default(),
+            sockets: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The data folder: a lock, the database, the media. Opened by one server at a time.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use posesession_store::{MemoryStore, SessionStore, StoreError};
+use thiserror::Error;
+
+const LOCK_FILE: &str = "posesession.lock";
+
+/// Where a server keeps its sessions.
+#[derive(Debug)]
+pub struct Storage {
+    store: Arc<dyn SessionStore>,
+    /// Held as long as the storage is open; the operating system releases it when the process dies.
+    lock: Option<File>,
+}
+
+impl Storage {
+    /// Opens a data folder, creating it if it is not there, and puts in order what a predecessor left: sessions that are
+    /// still live become `interrupted`.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`].
+    pub async fn open(folder: &Path) -> Result<Self, StorageError> {
+        let unusable = |source| StorageError::Unusable { folder: folder.to_owned(), source };
+        create_private(folder).map_err(unusable)?;
+        let lock = lock(folder)?;
+        let mut storage = Self::new(Arc::new(MemoryStore::new()));
+        storage.lock = Some(lock);
+        storage
+            .recover()
+            .await
+            .map_err(|source| StorageError::Store { folder: folder.to_owned(), source })?;
+        Ok(storage)
+    }
+
+    /// Makes a storage of a store of the caller's own. Unlike [`Storage::open`] this changes nothing in it.
+    #[must_use]
+    pub fn new(store: Arc<dyn SessionStore>) -> Self {
+        Self { store, lock: None }
+    }
+
+    /// Returns the sessions.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn SessionStore> {
+        &self.store
+    }
+
+    async fn recover(&self) -> Result<(), StoreError> {
+        for id in self.store.interrupt_live_sessions().await? {
+            tracing::warn!(session = %id, "the session was being recorded when the server went away; it is interrupted");
+        }
+        Ok(())
+    }
+}
+
+/// Creates a folder that only its owner can look into.
+fn create_private(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+/// Takes the folder's lock and writes this process' id into its file.
+fn lock(folder: &Path) -> Result<File, StorageError> {
+    let unusable = |source| StorageError::Unusable { folder: folder.to_owned(), source };
+    let path = folder.join(LOCK_FILE);
+    let mut file =
+        File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let pid = file.read_to_string(&mut owner).ok().and_then(|_length| owner.trim().parse().ok());
+            return Err(StorageError::InUse { folder: folder.to_owned(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(unusable(source)),
+    }
+    file.set_len(0).map_err(unusable)?;
+    writeln!(file, "{}", std::process::id()).map_err(unusable)?;
+    Ok(file)
+}
+
+/// Why a data folder can't be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// Another server has it open.
+    #[error(
+        "the data folder {} is in use by another posesession{}: stop that one or give another --data",
+        folder.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The other server's process, if it said so.
+        pid: Option<u32>,
+    },
+    /// It can't be created, read or written.
+    #[error("the data folder {} can't be used: check that it is a folder and that you may write to it", folder.display())]
+    Unusable {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What is in it can't be opened.
+    #[error("the data folder {} can't be opened", folder.display())]
+    Store {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
