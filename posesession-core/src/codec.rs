@@ -221,5 +221,5 @@ impl CodecError {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the tests' counts are small")]
+#[expect(clippy::cast_possible_truncation, reason = "the tests' counts are small")]
 mod tests;
