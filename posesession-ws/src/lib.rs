@@ -1,1 +1,15 @@
-//! Work starts here.
+//! The record and replay protocols: their messages, the server's loops, the clients.
+//!
+//! The loops take any [`Transport`]: a `Sink` and `Stream` of [`Message`]s. WebSockets over tokio-tungstenite ship
+//! ([`from_websocket`]), and so does a connection within the process ([`in_process`]).
+
+mod clock;
+mod message;
+mod transport;
+pub mod protocol;
+
+pub use message::{CloseReason, Message, Utf8Bytes};
+pub use transport::{
+    InProcessTransport, MAX_MESSAGE_BYTES, Transport, TransportError, WebSocketTransport, from_websocket,
+    in_process, websocket_config,
+};
