@@ -1,0 +1,204 @@
+//! The record protocol's server: poses in, sessions and live frames out.
+//!
+//! Each connection has a loop of its own, each stream an actor that owns the recorder; they talk through bounded queues,
+//! so that a slow store slows the streamer and a slow viewer slows nobody.
+
+mod peer;
+mod live;
+mod sent;
+mod recording;
+mod stream;
+mod connection;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use posesession_core::{PoseData, SessionId, Skeleton};
+use posesession_store::{MediaStore, SessionStore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::connection::Connection;
+use self::peer::{ConnectionId, Peer};
+use self::stream::StreamHandle;
+use crate::clock::Clock;
+use crate::protocol::{ErrorCode, Limits, ProtocolError, SUBPROTOCOL, Welcome};
+use crate::transport::{MAX_MESSAGE_BYTES, Transport, TransportError};
+
+/// The settings of a [`RecordService`].
+#[derive(Debug, Clone)]
+pub struct RecordOptions {
+    /// What `welcome` says the server is.
+    pub server: String,
+    /// How long a missing frame number is waited for.
+    pub reorder_window: Duration,
+    /// How long a frame waits, at most, until it goes to the store together with its neighbours.
+    pub flush_after: Duration,
+    /// How often `recording_status` is sent.
+    pub status_every: Duration,
+    /// How long a recording without a publisher waits for one before it ends as `interrupted`.
+    pub publisher_patience: Duration,
+    /// How many streams may exist at once.
+    pub max_streams: usize,
+}
+
+impl Default for RecordOptions {
+    fn default() -> Self {
+        Self {
+            server: concat!("posesession/", env!("CARGO_PKG_VERSION")).to_owned(),
+            reorder_window: Duration::from_millis(250),
+            flush_after: Duration::from_millis(250),
+            status_every: Duration::from_millis(500),
+            publisher_patience: Duration::from_secs(600),
+            max_streams: 1024,
+        }
+    }
+}
+
+/// Records and fans out streams: the back end of every `/ws/pose` connection of a process. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures::{SinkExt, StreamExt};
+/// use posesession_store::MemoryStore;
+/// use posesession_ws::{Message, RecordOptions, RecordService, in_process};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = RecordService::new(Arc::new(MemoryStore::new()), None, RecordOptions::default());
+/// let (server_end, mut client) = in_process(16);
+/// tokio::spawn({
+///     let service = service.clone();
+///     async move { service.serve(server_end).await }
+/// });
+/// client.send(Message::text(r#"{"type":"start_recording","name":"Squat"}"#)).await?;
+/// let Some(Ok(Message::Text(welcome))) = client.next().await else { panic!("no welcome") };
+/// assert!(welcome.as_str().contains(r#""type":"welcome""#));
+/// let Some(Ok(Message::Text(answer))) = client.next().await else { panic!("no answer") };
+/// assert!(answer.as_str().contains("session_id"));
+/// service.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RecordService {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn SessionStore>,
+    media: Option<Arc<MediaStore>>,
+    options: RecordOptions,
+    clock: Clock,
+    next_connection: AtomicU64,
+    streams: Mutex<HashMap<String, StreamHandle>>,
+    recordings: Mutex<HashMap<SessionId, StreamHandle>>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl RecordService {
+    /// The largest frame that is taken, without its image, in bytes.
+    pub const MAX_FRAME_BYTES: usize = 4 << 20;
+    /// The largest image that is taken, in bytes.
+    pub const MAX_IMAGE_BYTES: usize = 2 << 20;
+    /// The longest name of a stream, in bytes.
+    pub const MAX_STREAM_NAME_BYTES: usize = 200;
+
+    /// Makes a service over a store. Without a media store, images and video are refused.
+    #[must_use]
+    pub fn new(store: Arc<dyn SessionStore>, media: Option<Arc<MediaStore>>, options: RecordOptions) -> Self {
+        let inner = Inner {
+            store,
+            media,
+            options,
+            clock: Clock::start(),
+            next_connection: AtomicU64::new(1),
+            streams: Mutex::default(),
+            recordings: Mutex::default(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Serves one connection until it ends. Recordings go on without their controller.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] if the connection broke off; a client that says goodbye, or the service's shutdown, is `Ok`.
+    pub async fn serve<T: Transport>(&self, transport: T) -> Result<(), TransportError> {
+        let id = ConnectionId(self.inner.next_connection.fetch_add(1, Ordering::Relaxed));
+        let (peer, inbox) = Peer::new(id);
+        Connection::new(self.clone(), transport, peer, inbox).run().await
+    }
+
+    /// Finishes all recordings as completed and ends all connections. Returns when everything is stored.
+    pub async fn shutdown(&self) {
+        self.inner.shutdown.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// Returns how many sessions are being recorded.
+    #[must_use]
+    pub fn live_recordings(&self) -> usize {
+        lock(&self.inner.recordings).len()
+    }
+
+    fn welcome(&self) -> Welcome {
+        let reorder_window_ms = u64::try_from(self.inner.options.reorder_window.as_millis()).unwrap_or(u64::MAX);
+        Welcome {
+            protocol: SUBPROTOCOL.to_owned(),
+            server: self.inner.options.server.clone(),
+            durable: self.inner.store.is_durable(),
+            limits: Limits {
+                max_message_bytes: MAX_MESSAGE_BYTES,
+                max_frame_bytes: Self::MAX_FRAME_BYTES,
+                max_image_bytes: Self::MAX_IMAGE_BYTES,
+                max_persons: PoseData::MAX_PERSONS,
+                max_keypoints: Skeleton::MAX_KEYPOINTS,
+                reorder_window_ms,
+            },
+        }
+    }
+
+    /// Returns the stream of this name, made if it is not there.
+    fn stream(&self, name: &str) -> Result<StreamHandle, ProtocolError> {
+        if name.is_empty() || name.len() > Self::MAX_STREAM_NAME_BYTES || name.chars().any(char::is_control) {
+            let message = "a stream's name has 1 to 200 bytes and no control characters";
+            return Err(ProtocolError::new(ErrorCode::BadMessage, message));
+        }
+        let mut streams = lock(&self.inner.streams);
+        if let Some(handle) = streams.get(name)
+            && !handle.is_closed()
+        {
+            return Ok(handle.clone());
+        }
+        if self.inner.shutdown.is_cancelled() {
+            return Err(ProtocolError::new(ErrorCode::ShuttingDown, "the server is shutting down"));
+        }
+        if streams.len() >= self.inner.options.max_streams {
+            let message = format!("there are {} streams already", self.inner.options.max_streams);
+            return Err(ProtocolError::new(ErrorCode::TooLarge, message));
+        }
+        let handle = stream::spawn(self.clone(), name.to_owned());
+        streams.insert(name.to_owned(), handle.clone());
+        Ok(handle)
+    }
+
+    /// Returns the stream whose session this is, if it is being recorded by this process.
+    fn stream_of(&self, session: SessionId) -> Option<StreamHandle> {
+        lock(&self.inner.recordings).get(&session).cloned()
+    }
+}
+
+/// Locks a mutex. What it guards is a plain map, whole between any two statements, so a panic elsewhere leaves it usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,378 @@
+//! One `/ws/pose` connection: its loop, and what it has published, watched and started.
+
+use std::collections::HashMap;
+
+use futures::{SinkExt, StreamExt};
+use posesession_core::{SessionId, Skeleton};
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::RecordService;
+use super::live::forward;
+use super::peer::{Inbox, Peer, json_message};
+use super::sent::{SentFrame, too_large};
+use super::stream::{Answer, Control, StreamCommand, StreamHandle};
+use crate::message::{CloseReason, Message};
+use crate::protocol::{
+    BinaryMessage, CommandId, ErrorCode, FrameMessage, Mark, ProtocolError, Publish, RecordCommand, ResumeSession,
+    SessionRef, StartRecording, Subscribe,
+};
+use crate::transport::{Transport, TransportError};
+
+/// How many live messages wait for a viewer's socket, beside the stream's own queue.
+const VIEWER_QUEUE: usize = 4;
+/// How many streams one connection may publish to or watch.
+const MAX_STREAMS: usize = 64;
+const DEFAULT_STREAM: &str = "default";
+
+#[derive(Debug)]
+pub(super) struct Connection<T> {
+    service: RecordService,
+    transport: T,
+    peer: Peer,
+    inbox: Inbox,
+    live_sender: mpsc::Sender<Message>,
+    live: mpsc::Receiver<Message>,
+    /// The streams this connection publishes to; the last one is meant where a frame names none.
+    published: Vec<(String, StreamHandle)>,
+    watched: HashMap<String, (StreamHandle, AbortHandle)>,
+    /// The streams it controls: kept so that they outlive their last frame as long as the connection.
+    controlled: HashMap<String, StreamHandle>,
+    started: Option<SessionId>,
+}
+
+impl<T: Transport> Connection<T> {
+    pub(super) fn new(service: RecordService, transport: T, peer: Peer, inbox: Inbox) -> Self {
+        let (live_sender, live) = mpsc::channel(VIEWER_QUEUE);
+        Self {
+            service,
+            transport,
+            peer,
+            inbox,
+            live_sender,
+            live,
+            published: Vec::new(),
+            watched: HashMap::new(),
+            controlled: HashMap::new(),
+            started: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), TransportError> {
+        let result = self.serve().await;
+        for (_, forwarder) in self.watched.values() {
+            forwarder.abort();
+        }
+        let streams = self.published.iter().map(|(_, stream)| stream).chain(self.controlled.values());
+        for stream in streams.chain(self.watched.values().map(|(stream, _)| stream)) {
+            stream.send(StreamCommand::Disconnect { connection: self.peer.id }).await;
+        }
+        result
+    }
+
+    async fn serve(&mut self) -> Result<(), TransportError> {
+        let welcome = json_message(&self.service.welcome());
+        self.transport.send(welcome).await?;
+        let shutdown = self.service.inner.shutdown.clone();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => {
+                    // Recordings are being finished; what is still to be told is told first.
+                    self.service.inner.tasks.wait().await;
+                    self.tell_events().await?;
+                    return self.close(CloseReason::GOING_AWAY, "the server is shutting down").await;
+                }
+                () = self.inbox.overrun.cancelled() => {
+                    return self.close(CloseReason::TRY_AGAIN, "this client doesn't read its messages").await;
+                }
+                Some(event) = self.inbox.events.recv() => self.transport.send(event).await?,
+                Some(message) = self.live.recv() => self.transport.send(message).await?,
+                message = self.transport.next() => match message {
+                    None | Some(Ok(Message::Close(_)) | Err(TransportError::Closed)) => return Ok(()),
+                    Some(Err(TransportError::TooLarge { size })) => {
+                        let reason = format!("a message of {size} bytes is too large");
+                        return self.close(CloseReason::TOO_LARGE, &reason).await;
+                    }
+                    Some(Err(error)) => return Err(error),
+                    Some(Ok(message)) => self.handle_message(message).await?,
+                },
+            }
+        }
+    }
+
+    async fn close(&mut self, code: u16, reason: &str) -> Result<(), TransportError> {
+        self.transport.send(Message::Close(Some(CloseReason::new(code, reason)))).await?;
+        self.transport.close().await
+    }
+
+    async fn tell_events(&mut self) -> Result<(), TransportError> {
+        while let Ok(event) = self.inbox.events.try_recv() {
+            self.transport.send(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle_message(&mut self, message: Message) -> Result<(), TransportError> {
+        let handled = match &message {
+            Message::Text(text) => match RecordCommand::parse(text.as_str()) {
+                Ok((_, RecordCommand::Frame(frame))) => {
+                    let size = text.as_str().len();
+                    self.handle_json_frame(*frame, size).await
+                }
+                Ok((id, command)) => return self.handle_command(id, command).await,
+                Err(error) => self.refuse_unread(error).await,
+            },
+            Message::Binary(bytes) => self.handle_binary(bytes).await,
+            Message::Close(_) => Ok(()),
+        };
+        match handled {
+            Ok(()) => Ok(()),
+            Err(error) => self.transport.send(json_message(&error)).await,
+        }
+    }
+
+    /// A frame that could not be read still settles its number, so that acknowledgements don't wait for it.
+    async fn refuse_unread(&mut self, error: ProtocolError) -> Result<(), ProtocolError> {
+        if error.frame_number.is_some()
+            && let Some((_, stream)) = self.published.last().cloned()
+        {
+            self.settle_refused(&stream, &error).await;
+        }
+        Err(error)
+    }
+
+    async fn settle_refused(&mut self, stream: &StreamHandle, error: &ProtocolError) {
+        let (from, frame_number, code) = (self.peer.id, error.frame_number, error.code);
+        stream.send(StreamCommand::Refused { from, frame_number, code }).await;
+    }
+
+    async fn handle_json_frame(&mut self, frame: FrameMessage, size: usize) -> Result<(), ProtocolError> {
+        let stream = self.frame_stream(frame.stream.as_deref().unwrap_or_default(), frame.frame_number).await?;
+        let image_size = frame.image.as_ref().map_or(0, String::len);
+        let sent = if size - image_size > RecordService::MAX_FRAME_BYTES {
+            Err(too_large("frame", RecordService::MAX_FRAME_BYTES).of_frame(frame.frame_number))
+        } else {
+            SentFrame::from_json(frame)
+        };
+        self.send_frame(&stream, sent).await
+    }
+
+    async fn handle_binary(&mut self, message: &bytes::Bytes) -> Result<(), ProtocolError> {
+        let decoded = BinaryMessage::decode(message)
+            .map_err(|error| ProtocolError::new(ErrorCode::BadBinary, error.to_string()))?;
+        match decoded {
+            BinaryMessage::Frame(frame) => {
+                let stream = self.frame_stream(&frame.header.stream, frame.header.frame_number).await?;
+                self.send_frame(&stream, SentFrame::from_binary(frame)).await
+            }
+            BinaryMessage::Video(video) => {
+                let stream = self.frame_stream(&video.stream, None).await?;
+                stream.send(StreamCommand::Video { from: self.peer.id, video }).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn send_frame(
+        &mut self,
+        stream: &StreamHandle,
+        sent: Result<SentFrame, ProtocolError>,
+    ) -> Result<(), ProtocolError> {
+        match sent {
+            Ok(frame) => {
+                stream.send(StreamCommand::Frame { from: self.peer.id, frame: Box::new(frame) }).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.settle_refused(stream, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The stream a frame or video belongs to. A connection that hasn't published yet publishes to `default` by this.
+    async fn frame_stream(&mut self, name: &str, frame_number: Option<u64>) -> Result<StreamHandle, ProtocolError> {
+        let found = match name {
+            "" => self.published.last(),
+            name => self.published.iter().find(|(published, _)| published == name),
+        };
+        if let Some((_, stream)) = found {
+            return Ok(stream.clone());
+        }
+        if !self.published.is_empty() || !(name.is_empty() || name == DEFAULT_STREAM) {
+            let message = format!("this connection doesn't publish to the stream `{name}`: send `publish` first");
+            return Err(ProtocolError::new(ErrorCode::NotPublisher, message).of_frame(frame_number));
+        }
+        self.publish(Publish::default()).await.map_err(|error| error.of_frame(frame_number))?;
+        self.service.stream(DEFAULT_STREAM)
+    }
+
+    async fn handle_command(&mut self, id: Option<CommandId>, command: RecordCommand) -> Result<(), TransportError> {
+        let answer = match command {
+            RecordCommand::Publish(publish) => self.publish(publish).await,
+            RecordCommand::Subscribe(subscribe) => self.subscribe(subscribe).await,
+            RecordCommand::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe.stream).await,
+            RecordCommand::StartRecording(start) => self.start(start).await,
+            RecordCommand::PauseRecording(session) => self.control(&session, Control::Pause).await,
+            RecordCommand::ResumeRecording(session) => self.control(&session, Control::Resume).await,
+            RecordCommand::Mark(Mark { session, label, timestamp }) => {
+                self.control(&session, Control::Mark { label, timestamp }).await
+            }
+            RecordCommand::StopRecording(session) => self.control(&session, Control::Stop).await,
+            RecordCommand::DiscardRecording(session) => self.control(&session, Control::Discard).await,
+            RecordCommand::ResumeSession(resume) => self.resume_session(resume).await,
+            RecordCommand::Frame(_) => Ok(ok_answer(Map::new())),
+        };
+        // What happened before the answer is told before the answer.
+        self.tell_events().await?;
+        let message = match answer {
+            Ok(mut answer) => {
+                if let Some(id) = id {
+                    answer["id"] = json!(id);
+                }
+                json_message(&answer)
+            }
+            Err(error) => json_message(&error.answering(id)),
+        };
+        self.transport.send(message).await
+    }
+
+    async fn publish(&mut self, publish: Publish) -> Answer {
+        if publish.pre_roll_max.is_some() {
+            return Err(ProtocolError::new(ErrorCode::Unsupported, "`pre_roll_max` is not supported yet"));
+        }
+        if publish.fps.is_some_and(|fps| !(fps.is_finite() && fps > 0.0)) {
+            return Err(ProtocolError::new(ErrorCode::BadMessage, "`fps` is a number above 0"));
+        }
+        if publish.publisher.as_ref().is_some_and(|name| name.is_empty() || name.len() > 200) {
+            return Err(ProtocolError::new(ErrorCode::BadMessage, "`publisher` has 1 to 200 bytes"));
+        }
+        let skeleton = publish.skeleton.as_ref().map(|skeleton| skeleton.resolve()).transpose();
+        let skeleton: Option<Skeleton> =
+            skeleton.map_err(|error| ProtocolError::new(ErrorCode::BadMessage, error.to_string()))?;
+        let name = publish.stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
+        let stream = self.service.stream(&name)?;
+        self.check_stream_count(&name)?;
+        let (peer, publisher, take_over, fps) = (self.peer.clone(), publish.publisher, publish.take_over, publish.fps);
+        let answer = stream
+            .ask(|reply| StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply })
+            .await?;
+        self.now_publishes(name, stream);
+        Ok(answer)
+    }
+
+    fn now_publishes(&mut self, name: String, stream: StreamHandle) {
+        self.published.retain(|(published, _)| *published != name);
+        self.published.push((name, stream));
+    }
+
+    fn check_stream_count(&self, name: &str) -> Result<(), ProtocolError> {
+        let names = self.published.iter().map(|(name, _)| name).chain(self.watched.keys()).chain(self.controlled.keys());
+        let others = names.filter(|other| *other != name).count();
+        if others >= MAX_STREAMS {
+            let message = format!("a connection may use {MAX_STREAMS} streams");
+            return Err(ProtocolError::new(ErrorCode::TooLarge, message));
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, subscribe: Subscribe) -> Answer {
+        let name = subscribe.stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
+        let stream = self.service.stream(&name)?;
+        self.check_stream_count(&name)?;
+        self.unwatch(&name);
+        // Watching starts before the answer is asked for, so that no change falls between the two.
+        let events = stream.watch();
+        let peer = self.peer.clone();
+        let answer = stream.ask(|reply| StreamCommand::Subscribe { peer, reply }).await?;
+        let forwarder = forward(name.clone(), subscribe.format, events, self.live_sender.clone());
+        let forwarder = tokio::spawn(forwarder).abort_handle();
+        self.watched.insert(name, (stream, forwarder));
+        Ok(answer)
+    }
+
+    async fn unsubscribe(&mut self, name: Option<String>) -> Answer {
+        let name = name.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
+        if let Some((stream, _)) = self.watched.get(&name) {
+            stream.send(StreamCommand::Unsubscribe { connection: self.peer.id }).await;
+        }
+        self.unwatch(&name);
+        Ok(ok_answer(Map::new()))
+    }
+
+    fn unwatch(&mut self, name: &str) {
+        if let Some((_, forwarder)) = self.watched.remove(name) {
+            forwarder.abort();
+        }
+    }
+
+    async fn start(&mut self, start: StartRecording) -> Answer {
+        let unsupported = match (&start.pre_roll, &start.max_error) {
+            (Some(_), _) => Some("pre_roll"),
+            (None, Some(_)) => Some("max_error"),
+            (None, None) => None,
+        };
+        if let Some(field) = unsupported {
+            return Err(ProtocolError::new(ErrorCode::Unsupported, format!("`{field}` is not supported yet")));
+        }
+        let name = self.own_stream(start.stream.clone());
+        let stream = self.service.stream(&name)?;
+        self.check_stream_count(&name)?;
+        let peer = self.peer.clone();
+        let answer = stream.ask(|reply| StreamCommand::Start { peer, start: Box::new(start), reply }).await?;
+        self.started = answer["session_id"].as_str().and_then(|id| id.parse().ok());
+        self.controlled.insert(name, stream);
+        Ok(answer)
+    }
+
+    fn own_stream(&self, named: Option<String>) -> String {
+        let published = self.published.last().map(|(name, _)| name.clone());
+        named.or(published).unwrap_or_else(|| DEFAULT_STREAM.to_owned())
+    }
+
+    /// Finds the recording that a command means and hands the command to its stream.
+    async fn control(&mut self, session: &SessionRef, control: Control) -> Answer {
+        let started = self.started.and_then(|id| self.service.stream_of(id).map(|stream| (Some(id), stream)));
+        let (session, stream) = match (session.session_id, started) {
+            (Some(id), _) => {
+                let message = format!("the session {id} is not being recorded");
+                let stream = self.service.stream_of(id);
+                (Some(id), stream.ok_or_else(|| ProtocolError::new(ErrorCode::NoRecording, message))?)
+            }
+            (None, Some(started)) => started,
+            (None, None) => {
+                let watched = self.watched.keys().next().cloned().filter(|_| self.published.is_empty());
+                (None, self.service.stream(&self.own_stream(watched))?)
+            }
+        };
+        let peer = self.peer.clone();
+        stream.ask(|reply: oneshot::Sender<Answer>| StreamCommand::Control { peer, session, control, reply }).await
+    }
+
+    async fn resume_session(&mut self, resume: ResumeSession) -> Answer {
+        let Some(stream) = self.service.stream_of(resume.session_id) else {
+            return Err(self.why_not_resumable(resume.session_id).await);
+        };
+        let (peer, name) = (self.peer.clone(), stream.name().to_owned());
+        let answer = stream.ask(|reply| StreamCommand::ResumeSession { peer, resume, reply }).await?;
+        self.now_publishes(name, stream);
+        Ok(answer)
+    }
+
+    async fn why_not_resumable(&self, id: SessionId) -> ProtocolError {
+        match self.service.inner.store.read_session(id).await {
+            Ok(session) => {
+                let message = format!("the session is {} and not being recorded by this server", session.status);
+                ProtocolError::new(ErrorCode::NotResumable, message).with("status", session.status.as_str())
+            }
+            Err(error) => super::recording::storage_error(&error),
+        }
+    }
+}
+
+/// Makes an `ok` answer with some facts.
+pub(super) fn ok_answer(mut facts: Map<String, Value>) -> Value {
+    facts.insert("type".to_owned(), json!("ok"));
+    Value::Object(facts)
+}

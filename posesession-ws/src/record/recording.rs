@@ -1,0 +1,340 @@
+//! One recording: the recorder's batches in, durable chunks and acknowledgements out.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use posesession_core::{
+    Batch, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording, SessionStatus, Skeleton,
+    SkeletonError, Timestamp,
+};
+use posesession_store::{
+    Appended, COMPACT_FRAMES, MediaStore, SessionChange, SessionStore, StoreError, Term,
+};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::RecordService;
+use super::peer::ConnectionId;
+use crate::clock::Clock;
+use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, RecordingStatus, VideoFormat};
+
+/// How long to wait before a failed append is tried again: doubled each time, up to the second figure.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MOST: Duration = Duration::from_secs(5);
+/// How often the last frames are tried before a recording that ends is given up.
+const RETRIES_AT_END: u32 = 6;
+
+type AppendFuture = BoxFuture<'static, (Batch, Result<Appended, StoreError>)>;
+
+/// A session that is being recorded.
+pub(super) struct Recording {
+    pub(super) id: SessionId,
+    pub(super) recorder: Recorder,
+    pub(super) started_by: ConnectionId,
+    /// The publisher's number up to which everything is durable or settled.
+    pub(super) stored_through: Option<u64>,
+    /// Why the store takes no frames at the moment.
+    pub(super) trouble: Option<String>,
+    term: Term,
+    store: Arc<dyn SessionStore>,
+    media: Option<Arc<MediaStore>>,
+    clock: Clock,
+    /// The one append under way; the recorder holds what comes meanwhile, and says when that is enough.
+    append: Option<AppendFuture>,
+    retries: u32,
+    stored_bytes: u64,
+    short_frames: u64,
+    compaction: Option<JoinHandle<()>>,
+    video: Option<VideoUpload>,
+}
+
+/// A video file that is coming in.
+#[derive(Debug)]
+struct VideoUpload {
+    format: VideoFormat,
+    extension: &'static str,
+    stored_bytes: u64,
+    /// Where its first picture stands in session time.
+    start: Option<Timestamp>,
+}
+
+/// What became of an append.
+pub(super) enum Outcome {
+    /// Everything up to this number of the publisher's is durable or settled.
+    Stored { stored_through: Option<u64> },
+    /// It will be tried again; told once per trouble.
+    Retrying(ProtocolError),
+    /// It still fails, as told before.
+    StillRetrying,
+    /// The session takes no more frames.
+    Lost(ProtocolError),
+}
+
+impl Recording {
+    /// Begins recording a session that the store has just created.
+    pub(super) async fn begin(
+        service: &RecordService,
+        session: &SessionRecording,
+        started_by: ConnectionId,
+        fps: Option<f64>,
+        video: Option<VideoFormat>,
+    ) -> Result<Self, ProtocolError> {
+        let inner = &service.inner;
+        let term = inner.store.begin_term(session.id).await.map_err(|error| storage_error(&error))?;
+        let config = RecorderConfig {
+            reorder_window: inner.options.reorder_window,
+            flush_after: inner.options.flush_after,
+            nominal_fps: fps,
+            ..RecorderConfig::default()
+        };
+        let bad = |error: SkeletonError| ProtocolError::new(ErrorCode::BadMessage, error.to_string());
+        let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
+        let recorder = Recorder::reopen(point, config).map_err(bad)?;
+        let video = video.and_then(|format| {
+            let extension = format.extension()?;
+            Some(VideoUpload { format, extension, stored_bytes: 0, start: None })
+        });
+        Ok(Self {
+            id: session.id,
+            recorder,
+            started_by,
+            stored_through: None,
+            trouble: None,
+            term,
+            store: Arc::clone(&inner.store),
+            media: inner.media.clone(),
+            clock: inner.clock,
+            append: None,
+            retries: 0,
+            stored_bytes: 0,
+            short_frames: 0,
+            compaction: None,
+            video,
+        })
+    }
+
+    /// Starts storing the next batch that is due, if none is under way.
+    pub(super) fn pump(&mut self, now: Duration) {
+        if self.append.is_none()
+            && let Some(batch) = self.recorder.poll_batch(now)
+        {
+            self.append = Some(self.store_batch(batch, Duration::ZERO));
+        }
+    }
+
+    fn store_batch(&self, batch: Batch, delay: Duration) -> AppendFuture {
+        let (id, term) = (self.id, self.term);
+        let (store, media) = (Arc::clone(&self.store), self.media.clone());
+        Box::pin(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            let result = async {
+                // The order is the promise: an acknowledged frame's image is durable, too.
+                if let (Some(images), Some(media)) = (&batch.images, &media) {
+                    media.put_images(id, images).await?;
+                }
+                store.append(id, term, &batch).await
+            };
+            let result = result.await;
+            (batch, result)
+        })
+    }
+
+    /// Waits for the append under way, for ever if there is none. Dropping the future loses nothing.
+    pub(super) async fn appended(&mut self) -> Outcome {
+        let Some(append) = &mut self.append else { return pending().await };
+        let (batch, result) = append.await;
+        self.append = None;
+        match result {
+            Ok(appended) => {
+                self.retries = 0;
+                self.trouble = None;
+                self.stored_bytes = appended.stored_bytes;
+                self.short_frames += batch.chunk.as_ref().map_or(0, |chunk| chunk.frame_count() as u64);
+                self.stored_through = batch.settled_through.or(self.stored_through);
+                self.compact_if_worth_it();
+                Outcome::Stored { stored_through: self.stored_through }
+            }
+            Err(error) if is_final(&error) => Outcome::Lost(storage_error(&error)),
+            Err(error) => {
+                let told = self.trouble.replace(error.to_string()).is_some();
+                let delay = RETRY_MOST.min(RETRY_FIRST * 2_u32.saturating_pow(self.retries));
+                self.retries += 1;
+                self.append = Some(self.store_batch(batch, delay));
+                if told {
+                    return Outcome::StillRetrying;
+                }
+                tracing::warn!(session = %self.id, %error, "the store takes no frames; trying again");
+                Outcome::Retrying(storage_error(&error))
+            }
+        }
+    }
+
+    /// Rolling compaction, beside the appends: at most one at a time per session.
+    fn compact_if_worth_it(&mut self) {
+        let busy = self.compaction.as_ref().is_some_and(|task| !task.is_finished());
+        if busy || self.short_frames < COMPACT_FRAMES {
+            return;
+        }
+        self.short_frames = 0;
+        let (id, store) = (self.id, Arc::clone(&self.store));
+        self.compaction = Some(tokio::spawn(async move {
+            // A compaction that fails costs space, not frames; the next one takes the same chunks.
+            if let Err(error) = store.compact(id, false).await {
+                tracing::warn!(session = %id, %error, "compaction failed");
+            }
+        }));
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        match self.append {
+            Some(_) => None,
+            None => self.recorder.next_deadline(),
+        }
+    }
+
+    /// Takes a piece of video and returns when it is durable.
+    pub(super) async fn store_video(&mut self, piece: BinaryVideo) -> Result<(), ProtocolError> {
+        let (Some(video), Some(media)) = (&mut self.video, &self.media) else {
+            let message = "this recording was started without `video`";
+            return Err(ProtocolError::new(ErrorCode::BadState, message));
+        };
+        let end = piece.offset.saturating_add(piece.data.len() as u64);
+        if end <= video.stored_bytes {
+            return Ok(());
+        }
+        if piece.offset != video.stored_bytes {
+            let message = format!("the video goes on at byte {}, not at {}", video.stored_bytes, piece.offset);
+            return Err(ProtocolError::new(ErrorCode::OutOfRange, message).with("expected", video.stored_bytes));
+        }
+        media
+            .put_video_segment(self.id, piece.offset, piece.data)
+            .await
+            .map_err(|error| storage_error(&error))?;
+        video.stored_bytes = end;
+        video.start.get_or_insert_with(|| self.recorder.session_time_of(piece.timestamp));
+        Ok(())
+    }
+
+    fn video_stored_bytes(&self) -> u64 {
+        self.video.as_ref().map_or(0, |video| video.stored_bytes)
+    }
+
+    pub(super) fn status_message(&self, stream: &str) -> RecordingStatus {
+        let report = self.recorder.report();
+        RecordingStatus {
+            session_id: self.id,
+            stream: stream.to_owned(),
+            status: self.recorder.status(),
+            frame_count: self.recorder.frame_count(),
+            duration: self.recorder.duration(),
+            fps: if self.recorder.frame_count() > 1 { self.recorder.frame_rate() } else { 0.0 },
+            gaps: report.missing,
+            bytes: self.stored_bytes,
+            stored_through: self.stored_through,
+            video_stored_bytes: self.video_stored_bytes(),
+            trouble: self.trouble.clone(),
+        }
+    }
+
+    /// Stores everything that the recorder still has, trying a few times.
+    pub(super) async fn store_rest(&mut self) -> Result<(), ProtocolError> {
+        loop {
+            self.pump(self.clock.now());
+            if self.append.is_none() {
+                return Ok(());
+            }
+            match self.appended().await {
+                Outcome::Stored { .. } => {}
+                Outcome::Lost(error) => return Err(error),
+                Outcome::Retrying(error) if self.retries > RETRIES_AT_END => return Err(error),
+                Outcome::StillRetrying if self.retries > RETRIES_AT_END => {
+                    let trouble = self.trouble.clone().unwrap_or_default();
+                    return Err(ProtocolError::new(ErrorCode::Storage, trouble));
+                }
+                Outcome::Retrying(_) | Outcome::StillRetrying => {}
+            }
+        }
+    }
+
+    /// Closes the session for good: the rest of the frames, the last status, the video as one file.
+    pub(super) async fn finish(
+        &mut self,
+        status: SessionStatus,
+    ) -> Result<(SessionRecording, QualityReport), ProtocolError> {
+        self.store_rest().await?;
+        if let Some(compaction) = self.compaction.take()
+            && let Err(error) = compaction.await
+        {
+            tracing::error!(session = %self.id, %error, "compaction broke off");
+        }
+        let told = |error: StoreError| storage_error(&error);
+        let mut session = self.store.finish(self.id, self.term, status).await.map_err(told)?;
+        if let (Some(video), Some(media)) = (&self.video, &self.media)
+            && let Some((path, _bytes)) = media.join_video(self.id, video.extension).await.map_err(told)?
+        {
+            let mut metadata = session.metadata;
+            metadata.insert("video".to_owned(), json!({ "mime": video.format.mime, "start": video.start }));
+            let change = SessionChange {
+                metadata: Some(metadata),
+                video_file_path: Some(Some(path)),
+                ..SessionChange::default()
+            };
+            session = self.store.update_session(self.id, change).await.map_err(told)?;
+        }
+        let mut report = self.recorder.report();
+        report.video_stored_bytes = self.video_stored_bytes();
+        Ok((session, report))
+    }
+
+    /// Erases the session with all that belongs to it.
+    pub(super) async fn discard(mut self) -> Result<(), ProtocolError> {
+        if let Some(append) = self.append.take() {
+            append.await;
+        }
+        if let Some(compaction) = self.compaction.take()
+            && let Err(error) = compaction.await
+        {
+            tracing::error!(session = %self.id, %error, "compaction broke off");
+        }
+        self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
+        if let Some(media) = &self.media {
+            media.delete_session(self.id).await.map_err(|error| storage_error(&error))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn skeleton(&self) -> Option<&Skeleton> {
+        self.recorder.skeleton()
+    }
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recording").field("id", &self.id).field("term", &self.term).finish_non_exhaustive()
+    }
+}
+
+/// Tells failures that trying again can't mend from those that it can.
+fn is_final(error: &StoreError) -> bool {
+    match error {
+        StoreError::Backend { retryable, .. } => !retryable,
+        _ => true,
+    }
+}
+
+/// Says what a store's failure is in the protocol's words.
+pub(super) fn storage_error(error: &StoreError) -> ProtocolError {
+    let code = match error {
+        StoreError::SessionNotFound { .. } => ErrorCode::SessionNotFound,
+        StoreError::BadArgument { .. } => ErrorCode::BadMessage,
+        StoreError::NotLive { .. } => ErrorCode::BadState,
+        StoreError::NoSuchFrame { .. } => ErrorCode::OutOfRange,
+        _ => ErrorCode::Storage,
+    };
+    let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    ProtocolError::new(code, format!("{error}{cause}"))
+}

@@ -1,0 +1,293 @@
+//! The actor that owns a stream: everything about it happens here, one thing after the other.
+
+mod publishing;
+mod controlling;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use posesession_core::{SessionId, SessionStatus, Skeleton};
+use serde_json::json;
+use tokio::sync::{broadcast, mpsc};
+
+use super::{Control, StreamCommand};
+use crate::protocol::{Ack, ProtocolError};
+use crate::record::live::LiveEvent;
+use crate::record::peer::{ConnectionId, Peer, json_message};
+use crate::record::recording::{Outcome, Recording};
+use crate::record::{RecordService, lock};
+
+#[derive(Debug)]
+pub(super) struct StreamActor {
+    service: RecordService,
+    name: Arc<str>,
+    live: broadcast::Sender<LiveEvent>,
+    commands: mpsc::Receiver<StreamCommand>,
+    publisher: Option<Publisher>,
+    skeleton: Option<Arc<Skeleton>>,
+    fps: Option<f64>,
+    /// Controllers and viewers.
+    attached: HashMap<ConnectionId, Attached>,
+    recording: Option<Recording>,
+    next_status: Duration,
+}
+
+/// Who sends the stream's poses.
+#[derive(Debug)]
+struct Publisher {
+    /// The connection; it may be gone while its recording waits for it.
+    peer: Peer,
+    name: String,
+    /// When its connection was lost.
+    lost_at: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    peer: Peer,
+    /// Viewers are told statuses by the live queue, in order with the frames.
+    watching: bool,
+}
+
+enum Event {
+    Command(Option<StreamCommand>),
+    Appended(Outcome),
+    Deadline,
+    Shutdown,
+}
+
+impl StreamActor {
+    pub(super) fn new(
+        service: RecordService,
+        name: Arc<str>,
+        live: broadcast::Sender<LiveEvent>,
+        commands: mpsc::Receiver<StreamCommand>,
+    ) -> Self {
+        let next_status = service.inner.clock.now() + service.inner.options.status_every;
+        Self {
+            service,
+            name,
+            live,
+            commands,
+            publisher: None,
+            skeleton: None,
+            fps: None,
+            attached: HashMap::new(),
+            recording: None,
+            next_status,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let shutdown = self.service.inner.shutdown.clone();
+        loop {
+            let wake = self.service.inner.clock.instant(self.next_deadline());
+            // While the recorder is full, no command is read: the queue fills, and with it the sender's socket.
+            let full = self.recording.as_ref().is_some_and(|recording| recording.recorder.is_full());
+            let appended = async {
+                match &mut self.recording {
+                    Some(recording) => recording.appended().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                biased;
+                outcome = appended => Event::Appended(outcome),
+                () = shutdown.cancelled() => Event::Shutdown,
+                () = tokio::time::sleep_until(wake) => Event::Deadline,
+                command = self.commands.recv(), if !full => Event::Command(command),
+            };
+            match event {
+                Event::Appended(outcome) => self.handle_outcome(outcome),
+                Event::Command(Some(command)) => self.handle(command).await,
+                Event::Deadline => {
+                    if self.handle_deadline().await {
+                        return;
+                    }
+                }
+                Event::Command(None) => return self.end().await,
+                Event::Shutdown => {
+                    self.take_what_waits().await;
+                    return self.end().await;
+                }
+            }
+            let now = self.service.inner.clock.now();
+            if let Some(recording) = &mut self.recording {
+                recording.pump(now);
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Duration {
+        let recorder = self.recording.as_ref().and_then(Recording::next_deadline);
+        recorder.map_or(self.next_status, |deadline| deadline.min(self.next_status))
+    }
+
+    async fn handle(&mut self, command: StreamCommand) {
+        match command {
+            StreamCommand::Frame { from, frame } => self.handle_frame(from, *frame),
+            StreamCommand::Refused { from, frame_number, code } => self.handle_refused(from, frame_number, code),
+            StreamCommand::Video { from, video } => self.handle_video(from, video).await,
+            StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply } => {
+                let answer = self.publish(peer, publisher, take_over, skeleton, fps).await;
+                // A connection that is gone doesn't need its answer.
+                let _gone = reply.send(answer);
+            }
+            StreamCommand::ResumeSession { peer, resume, reply } => {
+                let answer = self.resume_session(peer, resume).await;
+                let _gone = reply.send(answer);
+            }
+            StreamCommand::Subscribe { peer, reply } => {
+                let answer = self.subscribe(peer);
+                let _gone = reply.send(answer);
+            }
+            StreamCommand::Unsubscribe { connection } => self.unsubscribe(connection),
+            StreamCommand::Start { peer, start, reply } => {
+                let answer = self.start(peer, *start).await;
+                let _gone = reply.send(answer);
+            }
+            StreamCommand::Control { peer, session, control, reply } => {
+                let answer = self.control(&peer, session, control).await;
+                let _gone = reply.send(answer);
+            }
+            StreamCommand::Disconnect { connection } => self.disconnect(connection),
+        }
+    }
+
+    fn handle_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored { stored_through } => self.acknowledge(stored_through),
+            Outcome::Retrying(error) => {
+                self.tell_all_error(&error);
+                self.tell_status();
+            }
+            Outcome::StillRetrying => {}
+            Outcome::Lost(error) => self.lose(&error),
+        }
+    }
+
+    fn acknowledge(&self, stored_through: Option<u64>) {
+        if let (Some(publisher), Some(recording)) = (&self.publisher, &self.recording) {
+            publisher.peer.tell(&Ack {
+                session_id: recording.id,
+                publisher: publisher.name.clone(),
+                stored_through,
+            });
+        }
+    }
+
+    /// The session takes no more frames, or is gone: the recording ends here.
+    fn lose(&mut self, error: &ProtocolError) {
+        let Some(recording) = self.recording.take() else { return };
+        tracing::error!(session = %recording.id, %error, "the recording can't go on");
+        self.forget_recording(recording.id);
+        self.tell_all_error(error);
+        self.tell_stopped(recording.id);
+        let mut status = recording.status_message(&self.name);
+        status.status = SessionStatus::Failed;
+        self.broadcast_status(json_message(&status));
+    }
+
+    /// Returns whether the stream has ended: nobody uses it.
+    async fn handle_deadline(&mut self) -> bool {
+        let now = self.service.inner.clock.now();
+        if now < self.next_status {
+            return false;
+        }
+        self.next_status = now + self.service.inner.options.status_every;
+        if self.recording.is_some() {
+            self.tell_status();
+            self.interrupt_if_abandoned(now).await;
+            return false;
+        }
+        if self.publisher.is_some() || !self.attached.is_empty() {
+            return false;
+        }
+        let mut streams = lock(&self.service.inner.streams);
+        let unused = streams.get(&*self.name).is_some_and(super::StreamHandle::is_last) && self.commands.is_empty();
+        if unused {
+            streams.remove(&*self.name);
+        }
+        unused
+    }
+
+    fn tell_status(&self) {
+        if let Some(recording) = &self.recording {
+            self.broadcast_status(json_message(&recording.status_message(&self.name)));
+        }
+    }
+
+    /// Viewers hear it in order with the frames, controllers and the publisher at once.
+    fn broadcast_status(&self, message: crate::Message) {
+        self.tell_viewers(LiveEvent::Text(message.clone()));
+        let watching = |id: &ConnectionId| self.attached.get(id).is_some_and(|attached| attached.watching);
+        for attached in self.attached.values().filter(|attached| !attached.watching) {
+            attached.peer.tell_message(message.clone());
+        }
+        if let Some(publisher) = &self.publisher
+            && !watching(&publisher.peer.id)
+            && !self.attached.contains_key(&publisher.peer.id)
+        {
+            publisher.peer.tell_message(message);
+        }
+    }
+
+    fn tell_viewers(&self, event: LiveEvent) {
+        // No viewers is no failure.
+        let _nobody = self.live.send(event);
+    }
+
+    fn tell_all_error(&self, error: &ProtocolError) {
+        for attached in self.attached.values() {
+            attached.peer.tell_error(error);
+        }
+        if let Some(publisher) = &self.publisher
+            && !self.attached.contains_key(&publisher.peer.id)
+        {
+            publisher.peer.tell_error(error);
+        }
+    }
+
+    fn tell_started(&self, session: SessionId) {
+        self.tell_publisher_of("recording_started", session);
+    }
+
+    fn tell_stopped(&self, session: SessionId) {
+        self.tell_publisher_of("recording_stopped", session);
+    }
+
+    fn tell_publisher_of(&self, kind: &str, session: SessionId) {
+        if let Some(publisher) = &self.publisher {
+            publisher.peer.tell(&json!({ "type": kind, "session_id": session, "stream": &*self.name }));
+        }
+    }
+
+    fn forget_recording(&self, session: SessionId) {
+        lock(&self.service.inner.recordings).remove(&session);
+    }
+
+    /// Takes the frames and commands that had been handed over when the shutdown began.
+    async fn take_what_waits(&mut self) {
+        self.commands.close();
+        while let Some(command) = self.commands.recv().await {
+            self.handle(command).await;
+            if let Some(recording) = &mut self.recording
+                && recording.recorder.is_full()
+                && let Err(error) = recording.store_rest().await
+            {
+                self.tell_all_error(&error);
+            }
+        }
+    }
+
+    /// Finishes the recording, if there is one, as completed.
+    async fn end(mut self) {
+        if self.recording.is_some()
+            && let Err(error) = self.stop(SessionStatus::Completed).await
+        {
+            tracing::error!(stream = %self.name, %error, "the recording could not be finished");
+        }
+        lock(&self.service.inner.streams).remove(&*self.name);
+    }
+}

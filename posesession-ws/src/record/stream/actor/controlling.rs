@@ -1,0 +1,190 @@
+//! The controllers' side of a stream: start, pause, mark, stop, watch, leave.
+
+use std::time::Duration;
+
+use posesession_core::{CommandError, SessionId, SessionStatus};
+use posesession_store::NewSession;
+use serde_json::{Map, json};
+
+use super::{Attached, Control, StreamActor};
+use crate::protocol::{ErrorCode, ProtocolError, StartRecording};
+use crate::record::connection::ok_answer;
+use crate::record::lock;
+use crate::record::peer::{ConnectionId, Peer};
+use crate::record::recording::{Recording, storage_error};
+use crate::record::stream::Answer;
+
+impl StreamActor {
+    pub(super) fn subscribe(&mut self, peer: Peer) -> Answer {
+        self.attached.insert(peer.id, Attached { peer, watching: true });
+        let mut facts = Map::new();
+        facts.insert("stream".to_owned(), json!(&*self.name));
+        facts.insert("skeleton".to_owned(), json!(self.skeleton.as_deref()));
+        facts.insert("session_id".to_owned(), json!(self.recording.as_ref().map(|recording| recording.id)));
+        self.tell_status();
+        Ok(ok_answer(facts))
+    }
+
+    pub(super) fn unsubscribe(&mut self, connection: ConnectionId) {
+        if let Some(attached) = self.attached.get_mut(&connection) {
+            attached.watching = false;
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, connection: ConnectionId) {
+        self.attached.remove(&connection);
+        if let Some(publisher) = &mut self.publisher
+            && publisher.peer.id == connection
+        {
+            if self.recording.is_some() {
+                publisher.lost_at = Some(self.service.inner.clock.now());
+            } else {
+                self.publisher = None;
+            }
+        }
+    }
+
+    fn attach(&mut self, peer: &Peer) {
+        self.attached.entry(peer.id).or_insert_with(|| Attached { peer: peer.clone(), watching: false });
+    }
+
+    pub(super) async fn start(&mut self, peer: Peer, start: StartRecording) -> Answer {
+        if let Some(recording) = &self.recording {
+            let message = format!("the stream `{}` is being recorded already", self.name);
+            let error = ProtocolError::new(ErrorCode::AlreadyRecording, message);
+            return Err(error.with("session_id", recording.id.to_string()));
+        }
+        if let Some(video) = &start.video {
+            if video.extension().is_none() {
+                let message = format!("video of type `{}` is not supported: use video/webm or video/mp4", video.mime);
+                return Err(ProtocolError::new(ErrorCode::Unsupported, message));
+            }
+            if self.service.inner.media.is_none() {
+                return Err(ProtocolError::new(ErrorCode::Unsupported, "this server keeps no video"));
+            }
+        }
+        let new = NewSession {
+            description: start.description,
+            created_at: self.service.inner.clock.wall(),
+            metadata: start.metadata,
+            skeleton: self.skeleton.as_deref().cloned(),
+            ..NewSession::named(&start.name)
+        };
+        let created = self.service.inner.store.create_session(new).await;
+        let session = created.map_err(|error| storage_error(&error))?;
+        let recording = Recording::begin(&self.service, &session, peer.id, self.fps, start.video).await?;
+        if let Some(stream) = lock(&self.service.inner.streams).get(&*self.name) {
+            lock(&self.service.inner.recordings).insert(session.id, stream.clone());
+        }
+        self.recording = Some(recording);
+        self.attach(&peer);
+        self.tell_started(session.id);
+        self.tell_status();
+        Ok(json!({ "type": "session_created", "session_id": session.id, "stream": &*self.name, "session": session }))
+    }
+
+    pub(super) async fn control(&mut self, peer: &Peer, session: Option<SessionId>, control: Control) -> Answer {
+        let now = self.service.inner.clock.now();
+        let Some(recording) = self.recording.as_mut().filter(|r| session.is_none_or(|id| id == r.id)) else {
+            let message = format!("nothing is being recorded on the stream `{}`", self.name);
+            return Err(ProtocolError::new(ErrorCode::NoRecording, message));
+        };
+        let id = recording.id;
+        let mut facts = Map::new();
+        facts.insert("session_id".to_owned(), json!(id));
+        match control {
+            Control::Pause => recording.recorder.pause(now).map_err(|error| refused(&error))?,
+            Control::Resume => recording.recorder.resume(now).map_err(|error| refused(&error))?,
+            Control::Mark { label, timestamp } => {
+                let marker = recording.recorder.mark(now, &label, timestamp).map_err(|error| refused(&error))?;
+                facts.insert("marker".to_owned(), json!(marker));
+            }
+            Control::Stop => return self.stop(SessionStatus::Completed).await,
+            Control::Discard => {
+                self.discard().await?;
+                return Ok(ok_answer(facts));
+            }
+        }
+        self.attach(peer);
+        self.note_status().await?;
+        self.tell_status();
+        Ok(ok_answer(facts))
+    }
+
+    /// Writes `recording` or `paused` into the session, so that lists show it.
+    async fn note_status(&mut self) -> Result<(), ProtocolError> {
+        let Some(recording) = &self.recording else { return Ok(()) };
+        let change = posesession_store::SessionChange {
+            status: Some(recording.recorder.status()),
+            ..posesession_store::SessionChange::default()
+        };
+        let noted = self.service.inner.store.update_session(recording.id, change).await;
+        noted.map(drop).map_err(|error| storage_error(&error))
+    }
+
+    /// Ends the recording and stores all of it before the answer.
+    pub(super) async fn stop(&mut self, status: SessionStatus) -> Answer {
+        let now = self.service.inner.clock.now();
+        let Some(mut recording) = self.recording.take() else {
+            return Err(ProtocolError::new(ErrorCode::NoRecording, "nothing is being recorded"));
+        };
+        let ended = match status {
+            SessionStatus::Interrupted => recording.recorder.interrupt(now),
+            _ => recording.recorder.finish(now),
+        };
+        if let Err(error) = ended {
+            tracing::warn!(session = %recording.id, %error, "the recorder had ended before");
+        }
+        let finished = recording.finish(status).await;
+        let (id, stored_through) = (recording.id, recording.stored_through);
+        let last_status = recording.status_message(&self.name);
+        self.recording = Some(recording);
+        self.acknowledge(stored_through);
+        self.recording = None;
+        self.forget_recording(id);
+        self.tell_stopped(id);
+        self.broadcast_status(crate::record::peer::json_message(&last_status));
+        if self.publisher.as_ref().is_some_and(|publisher| publisher.lost_at.is_some()) {
+            self.publisher = None;
+        }
+        let (session, report) = finished?;
+        Ok(json!({
+            "type": "recording_finalized",
+            "session_id": id,
+            "session": session,
+            "report": report,
+        }))
+    }
+
+    async fn discard(&mut self) -> Result<(), ProtocolError> {
+        let Some(recording) = self.recording.take() else { return Ok(()) };
+        let id = recording.id;
+        let discarded = recording.discard().await;
+        self.forget_recording(id);
+        self.tell_stopped(id);
+        discarded
+    }
+
+    /// A recording whose publisher doesn't come back ends as `interrupted`.
+    pub(super) async fn interrupt_if_abandoned(&mut self, now: Duration) {
+        let lost_at = self.publisher.as_ref().and_then(|publisher| publisher.lost_at);
+        let patience = self.service.inner.options.publisher_patience;
+        if lost_at.is_some_and(|lost_at: Duration| now.saturating_sub(lost_at) >= patience)
+            && let Err(error) = self.stop(SessionStatus::Interrupted).await
+        {
+            tracing::error!(stream = %self.name, %error, "the abandoned recording could not be finished");
+        }
+    }
+}
+
+fn refused(error: &CommandError) -> ProtocolError {
+    let code = match error {
+        CommandError::WrongStatus { .. } => ErrorCode::BadState,
+        CommandError::NotPolled { .. } => ErrorCode::Storage,
+        CommandError::TooManyMarkers { .. } => ErrorCode::TooLarge,
+        CommandError::SkeletonIsSet { .. } => ErrorCode::KeypointMismatch,
+        _ => ErrorCode::BadMessage,
+    };
+    let message: String = error.to_string();
+    ProtocolError::new(code, message)
+}

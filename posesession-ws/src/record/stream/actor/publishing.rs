@@ -1,0 +1,253 @@
+//! The publisher's side of a stream: who may send, and what becomes of a frame.
+
+use std::sync::{Arc, OnceLock};
+
+use posesession_core::{Accepted, FrameRefusal, IncomingFrame, Skeleton};
+use serde_json::{Map, json};
+
+use super::{Publisher, StreamActor};
+use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, ResumeSession};
+use crate::record::connection::ok_answer;
+use crate::record::live::{LiveEvent, LiveFrame};
+use crate::record::peer::{ConnectionId, Peer, json_message};
+use crate::record::sent::{SentFrame, SentPoses, pose_error_code};
+use crate::record::stream::Answer;
+
+impl StreamActor {
+    pub(super) async fn publish(
+        &mut self,
+        peer: Peer,
+        name: Option<String>,
+        take_over: bool,
+        skeleton: Option<Skeleton>,
+        fps: Option<f64>,
+    ) -> Answer {
+        let mine = self.publisher.as_ref().is_some_and(|p| p.peer.id == peer.id);
+        let same = match (&self.publisher, &name) {
+            (Some(publisher), Some(name)) => publisher.name == *name,
+            (Some(_), None) => mine,
+            (None, _) => false,
+        };
+        let busy = self.publisher.as_ref().is_some_and(|publisher| publisher.lost_at.is_none());
+        if busy && !same && !mine && !take_over {
+            let message = "another publisher sends poses to this stream; `take_over` puts it out";
+            return Err(ProtocolError::new(ErrorCode::StreamBusy, message));
+        }
+        if let Some(skeleton) = skeleton {
+            self.declare(skeleton)?;
+        } else if !same && self.recording.is_none() {
+            self.skeleton = None;
+        }
+        if !same && self.recording.is_some() {
+            self.start_numbering().await?;
+        }
+        self.fps = fps.or(self.fps);
+        let name = name.unwrap_or_else(|| match &self.publisher {
+            Some(publisher) if same => publisher.name.clone(),
+            _ => format!("connection-{}", peer.id.0),
+        });
+        self.install(peer, name.clone());
+        let mut facts = Map::new();
+        facts.insert("stream".to_owned(), json!(&*self.name));
+        facts.insert("publisher".to_owned(), json!(name));
+        if let Some(recording) = &self.recording {
+            facts.insert("session_id".to_owned(), json!(recording.id));
+            facts.insert("stored_through".to_owned(), json!(recording.stored_through));
+        }
+        Ok(ok_answer(facts))
+    }
+
+    pub(super) async fn resume_session(&mut self, peer: Peer, resume: ResumeSession) -> Answer {
+        let ResumeSession { session_id, publisher: name, take_over } = resume;
+        if self.recording.as_ref().is_none_or(|recording| recording.id != session_id) {
+            let message = format!("the session {session_id} is not being recorded");
+            return Err(ProtocolError::new(ErrorCode::NotResumable, message));
+        }
+        let same = self.publisher.as_ref().is_some_and(|publisher| publisher.name == name);
+        let busy = self.publisher.as_ref().is_some_and(|p| p.lost_at.is_none() && p.peer.id != peer.id);
+        if busy && !same && !take_over {
+            let message = "another publisher sends poses to this session; `take_over` puts it out";
+            return Err(ProtocolError::new(ErrorCode::StreamBusy, message));
+        }
+        if !same {
+            self.start_numbering().await?;
+        }
+        self.install(peer, name);
+        let stored_through = self.recording.as_ref().and_then(|recording| recording.stored_through);
+        Ok(json!({
+            "type": "session_resumed",
+            "session_id": session_id,
+            "stream": &*self.name,
+            "stored_through": stored_through,
+        }))
+    }
+
+    /// Everything under the old numbers is stored before the new ones start, so that no acknowledgement mixes them up.
+    async fn start_numbering(&mut self) -> Result<(), ProtocolError> {
+        let now = self.service.inner.clock.now();
+        let Some(recording) = &mut self.recording else { return Ok(()) };
+        if recording.recorder.is_full() {
+            recording.store_rest().await?;
+        }
+        let begun = recording.recorder.new_numbering(now);
+        begun.map_err(|error| ProtocolError::new(ErrorCode::BadState, error.to_string()))?;
+        recording.store_rest().await?;
+        let settled = recording.stored_through.take();
+        self.acknowledge(settled);
+        Ok(())
+    }
+
+    fn install(&mut self, peer: Peer, name: String) {
+        if let Some(old) = &self.publisher
+            && old.peer.id != peer.id
+        {
+            let message = "another publisher has taken this stream over";
+            old.peer.tell_error(&ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name));
+        }
+        self.publisher = Some(Publisher { peer, name, lost_at: None });
+    }
+
+    fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {
+        if self.skeleton.as_deref() == Some(&skeleton) {
+            return Ok(());
+        }
+        if let Some(recording) = &mut self.recording {
+            let set = recording.recorder.set_skeleton(skeleton.clone());
+            set.map_err(|error| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string()))?;
+        }
+        let skeleton = Arc::new(skeleton);
+        self.skeleton = Some(Arc::clone(&skeleton));
+        let message = json!({ "type": "skeleton", "stream": &*self.name, "skeleton": &*skeleton });
+        self.tell_viewers(LiveEvent::Text(json_message(&message)));
+        Ok(())
+    }
+
+    /// Returns the publisher if the connection is it, else tells the connection nothing: it was told when it was put out.
+    fn is_publisher(&self, connection: ConnectionId) -> bool {
+        self.publisher.as_ref().is_some_and(|publisher| publisher.peer.id == connection)
+    }
+
+    fn tell_sender(&self, error: &ProtocolError) {
+        if let Some(publisher) = &self.publisher {
+            publisher.peer.tell_error(error);
+        }
+    }
+
+    pub(super) fn handle_refused(&mut self, from: ConnectionId, frame_number: Option<u64>, code: ErrorCode) {
+        if !self.is_publisher(from) {
+            return;
+        }
+        let now = self.service.inner.clock.now();
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = recording.recorder.refuse(now, frame_number, code.as_str())
+        {
+            tracing::warn!(session = %recording.id, %error, "a refused frame is not counted");
+        }
+    }
+
+    pub(super) fn handle_frame(&mut self, from: ConnectionId, frame: SentFrame) {
+        if !self.is_publisher(from) {
+            return;
+        }
+        let number = frame.frame_number;
+        if let Err(error) = self.take_frame(frame) {
+            self.tell_sender(&error.of_frame(number));
+        }
+    }
+
+    fn take_frame(&mut self, frame: SentFrame) -> Result<(), ProtocolError> {
+        let SentFrame { frame_number, timestamp, poses, image } = frame;
+        let now = self.service.inner.clock.now();
+        let from_poses = self.know_skeleton(&poses).and_then(|skeleton| match &skeleton {
+            Some(known) => poses.resolve(known).map(|pose| (skeleton, pose)),
+            None => Ok((None, posesession_core::PoseData::nobody())),
+        });
+        let image_kept = self.service.inner.media.is_some() || image.is_empty() || self.recording.is_none();
+        let checked = if image_kept {
+            from_poses
+        } else {
+            Err(ProtocolError::new(ErrorCode::Unsupported, "this server keeps no images: send poses only"))
+        };
+        let (skeleton, pose_data) = match checked {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                if let Some(publisher) = &self.publisher {
+                    self.handle_refused(publisher.peer.id, frame_number, error.code);
+                }
+                return Err(error);
+            }
+        };
+        let mut session_timestamp = None;
+        let viewers = self.live.receiver_count() > 0;
+        let shown = viewers.then(|| (pose_data.clone(), image.clone()));
+        let recorded = match &mut self.recording {
+            None => Ok(()),
+            Some(recording) => {
+                let image = (!image.is_empty()).then_some(image);
+                let frame = IncomingFrame { number: frame_number, timestamp, pose_data, image };
+                let accepted = recording.recorder.handle_frame(now, frame);
+                if let Ok(Accepted::Stored { timestamp, .. }) = &accepted {
+                    session_timestamp = Some(*timestamp);
+                }
+                accepted.map(drop).map_err(|refusal| refused(&refusal))
+            }
+        };
+        if let Some((pose_data, image)) = shown {
+            let nobody_yet = || Arc::new(Skeleton { name: String::new(), components: Vec::new() });
+            let skeleton = skeleton.unwrap_or_else(nobody_yet);
+            self.tell_viewers(LiveEvent::Frame(Arc::new(LiveFrame {
+                stream: self.name.to_string(),
+                skeleton,
+                frame_number,
+                timestamp,
+                session_timestamp,
+                pose_data,
+                image,
+                json: OnceLock::new(),
+                binary: OnceLock::new(),
+            })));
+        }
+        recorded
+    }
+
+    /// Returns the stream's skeleton, inferring it from the first frame with a person.
+    fn know_skeleton(
+        &mut self,
+        poses: &SentPoses,
+    ) -> Result<Option<Arc<Skeleton>>, ProtocolError> {
+        if self.skeleton.is_none()
+            && let Some(inferred) = poses.infer_skeleton()?
+        {
+            self.declare(inferred)?;
+        }
+        Ok(self.skeleton.clone())
+    }
+
+    pub(super) async fn handle_video(&mut self, from: ConnectionId, video: BinaryVideo) {
+        if !self.is_publisher(from) {
+            return;
+        }
+        let stored = match &mut self.recording {
+            Some(recording) => recording.store_video(video).await,
+            None => Err(ProtocolError::new(ErrorCode::NoRecording, "video is only taken while recording")),
+        };
+        if let Err(error) = stored {
+            self.tell_sender(&error.with("kind", "video"));
+        }
+    }
+}
+
+fn refused(refusal: &FrameRefusal) -> ProtocolError {
+    let code = match refusal {
+        FrameRefusal::NotRecording { .. } => ErrorCode::NoRecording,
+        FrameRefusal::NotPolled { .. } => ErrorCode::Storage,
+        FrameRefusal::Late { .. } => ErrorCode::Late,
+        FrameRefusal::Conflict { .. } => ErrorCode::Conflict,
+        FrameRefusal::NumberTooHigh { .. } | FrameRefusal::SessionFull { .. } => ErrorCode::OutOfRange,
+        FrameRefusal::TooLarge { .. } => ErrorCode::TooLarge,
+        FrameRefusal::UnknownSkeleton => ErrorCode::KeypointMismatch,
+        FrameRefusal::Pose(error) => pose_error_code(error),
+        _ => ErrorCode::BadMessage,
+    };
+    ProtocolError::new(code, refusal.to_string())
+}
