@@ -470,6 +470,12 @@ impl Recorder {
         self.timeline.last().unwrap_or(Timestamp::ZERO)
     }
 
+    /// Maps a moment of the streamer's clock to session time, as [`Self::mark`] does.
+    #[must_use]
+    pub fn session_time_of(&self, at: Timestamp) -> Timestamp {
+        self.timeline.session_time_of(at)
+    }
+
     /// Returns the frame rate of late, in frames per second: by the median of the last 64 intervals.
     #[must_use]
     pub fn frame_rate(&self) -> f64 {

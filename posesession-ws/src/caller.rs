@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use futures::{Sink, SinkExt, Stream};
+use futures::SinkExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -60,7 +60,11 @@ impl<T: Transport> Caller<T> {
     }
 
     /// Sends a command and waits for its answer; events that come before it are kept.
-    pub(crate) async fn ask<A: DeserializeOwned>(&mut self, kind: &str, fields: Value) -> Result<A, ClientError> {
+    pub(crate) async fn ask<A: DeserializeOwned>(
+        &mut self,
+        kind: &str,
+        fields: Value,
+    ) -> Result<A, ClientError> {
         let id = self.next_id;
         self.next_id += 1;
         let mut command = fields;
@@ -148,7 +152,8 @@ impl<T: Transport> Caller<T> {
 fn parse(message: Message) -> Result<Incoming, ClientError> {
     match message {
         Message::Text(text) => {
-            let value = serde_json::from_str(text.as_str()).map_err(|source| ClientError::BadAnswer { source })?;
+            let value =
+                serde_json::from_str(text.as_str()).map_err(|source| ClientError::BadAnswer { source })?;
             Ok(Incoming::Json(value))
         }
         Message::Binary(bytes) => Ok(Incoming::Binary(bytes)),

@@ -7,8 +7,12 @@ mod clock;
 mod message;
 mod transport;
 pub mod protocol;
+mod record;
+mod caller;
 
+pub use caller::{ClientError, ClientTransport};
 pub use message::{CloseReason, Message, Utf8Bytes};
+pub use record::{Finalized, RecordClient, RecordEvent, RecordOptions, RecordService};
 pub use transport::{
     InProcessTransport, MAX_MESSAGE_BYTES, Transport, TransportError, WebSocketTransport, from_websocket,
     in_process, websocket_config,

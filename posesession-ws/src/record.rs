@@ -9,6 +9,7 @@ mod sent;
 mod recording;
 mod stream;
 mod connection;
+mod client;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use posesession_store::{MediaStore, SessionStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::client::{Finalized, RecordClient, RecordEvent};
 use self::connection::Connection;
 use self::peer::{ConnectionId, Peer};
 use self::stream::StreamHandle;
@@ -152,7 +154,8 @@ impl RecordService {
     }
 
     fn welcome(&self) -> Welcome {
-        let reorder_window_ms = u64::try_from(self.inner.options.reorder_window.as_millis()).unwrap_or(u64::MAX);
+        let reorder_window_ms =
+            u64::try_from(self.inner.options.reorder_window.as_millis()).unwrap_or(u64::MAX);
         Welcome {
             protocol: SUBPROTOCOL.to_owned(),
             server: self.inner.options.server.clone(),

@@ -154,18 +154,6 @@ pub struct VideoFormat {
     pub mime: String,
 }
 
-impl VideoFormat {
-    /// Returns the file's extension, or nothing for a format that is not supported.
-    #[must_use]
-    pub fn extension(&self) -> Option<&'static str> {
-        match self.mime.split(';').next().unwrap_or_default().trim() {
-            "video/webm" => Some("webm"),
-            "video/mp4" => Some("mp4"),
-            _ => None,
-        }
-    }
-}
-
 /// `frame`, as a client sends it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct FrameMessage {

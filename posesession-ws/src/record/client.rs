@@ -229,7 +229,12 @@ impl<T: Transport> RecordClient<T> {
     /// # Errors
     ///
     /// [`ClientError`] for a lost connection.
-    pub async fn send_video(&mut self, offset: u64, timestamp: Timestamp, data: Bytes) -> Result<(), ClientError> {
+    pub async fn send_video(
+        &mut self,
+        offset: u64,
+        timestamp: Timestamp,
+        data: Bytes,
+    ) -> Result<(), ClientError> {
         let video = BinaryVideo { stream: String::new(), offset, timestamp, data };
         self.caller.send(Message::Binary(video.encode())).await
     }

@@ -15,8 +15,8 @@ use super::sent::{SentFrame, too_large};
 use super::stream::{Answer, Control, StreamCommand, StreamHandle};
 use crate::message::{CloseReason, Message};
 use crate::protocol::{
-    BinaryMessage, CommandId, ErrorCode, FrameMessage, Mark, ProtocolError, Publish, RecordCommand, ResumeSession,
-    SessionRef, StartRecording, Subscribe,
+    BinaryMessage, CommandId, ErrorCode, FrameMessage, Mark, ProtocolError, Publish, RecordCommand,
+    ResumeSession, SessionRef, StartRecording, Subscribe,
 };
 use crate::transport::{Transport, TransportError};
 
@@ -148,7 +148,8 @@ impl<T: Transport> Connection<T> {
     }
 
     async fn handle_json_frame(&mut self, frame: FrameMessage, size: usize) -> Result<(), ProtocolError> {
-        let stream = self.frame_stream(frame.stream.as_deref().unwrap_or_default(), frame.frame_number).await?;
+        let stream =
+            self.frame_stream(frame.stream.as_deref().unwrap_or_default(), frame.frame_number).await?;
         let image_size = frame.image.as_ref().map_or(0, String::len);
         let sent = if size - image_size > RecordService::MAX_FRAME_BYTES {
             Err(too_large("frame", RecordService::MAX_FRAME_BYTES).of_frame(frame.frame_number))
@@ -192,7 +193,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// The stream a frame or video belongs to. A connection that hasn't published yet publishes to `default` by this.
-    async fn frame_stream(&mut self, name: &str, frame_number: Option<u64>) -> Result<StreamHandle, ProtocolError> {
+    async fn frame_stream(
+        &mut self,
+        name: &str,
+        frame_number: Option<u64>,
+    ) -> Result<StreamHandle, ProtocolError> {
         let found = match name {
             "" => self.published.last(),
             name => self.published.iter().find(|(published, _)| published == name),
@@ -201,14 +206,19 @@ impl<T: Transport> Connection<T> {
             return Ok(stream.clone());
         }
         if !self.published.is_empty() || !(name.is_empty() || name == DEFAULT_STREAM) {
-            let message = format!("this connection doesn't publish to the stream `{name}`: send `publish` first");
+            let message =
+                format!("this connection doesn't publish to the stream `{name}`: send `publish` first");
             return Err(ProtocolError::new(ErrorCode::NotPublisher, message).of_frame(frame_number));
         }
         self.publish(Publish::default()).await.map_err(|error| error.of_frame(frame_number))?;
         self.service.stream(DEFAULT_STREAM)
     }
 
-    async fn handle_command(&mut self, id: Option<CommandId>, command: RecordCommand) -> Result<(), TransportError> {
+    async fn handle_command(
+        &mut self,
+        id: Option<CommandId>,
+        command: RecordCommand,
+    ) -> Result<(), TransportError> {
         let answer = match command {
             RecordCommand::Publish(publish) => self.publish(publish).await,
             RecordCommand::Subscribe(subscribe) => self.subscribe(subscribe).await,
@@ -254,7 +264,8 @@ impl<T: Transport> Connection<T> {
         let name = publish.stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
         let stream = self.service.stream(&name)?;
         self.check_stream_count(&name)?;
-        let (peer, publisher, take_over, fps) = (self.peer.clone(), publish.publisher, publish.take_over, publish.fps);
+        let (peer, publisher, take_over, fps) =
+            (self.peer.clone(), publish.publisher, publish.take_over, publish.fps);
         let answer = stream
             .ask(|reply| StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply })
             .await?;
@@ -268,7 +279,12 @@ impl<T: Transport> Connection<T> {
     }
 
     fn check_stream_count(&self, name: &str) -> Result<(), ProtocolError> {
-        let names = self.published.iter().map(|(name, _)| name).chain(self.watched.keys()).chain(self.controlled.keys());
+        let names = self
+            .published
+            .iter()
+            .map(|(name, _)| name)
+            .chain(self.watched.keys())
+            .chain(self.controlled.keys());
         let others = names.filter(|other| *other != name).count();
         if others >= MAX_STREAMS {
             let message = format!("a connection may use {MAX_STREAMS} streams");
@@ -314,7 +330,10 @@ impl<T: Transport> Connection<T> {
             (None, None) => None,
         };
         if let Some(field) = unsupported {
-            return Err(ProtocolError::new(ErrorCode::Unsupported, format!("`{field}` is not supported yet")));
+            return Err(ProtocolError::new(
+                ErrorCode::Unsupported,
+                format!("`{field}` is not supported yet"),
+            ));
         }
         let name = self.own_stream(start.stream.clone());
         let stream = self.service.stream(&name)?;
@@ -347,7 +366,9 @@ impl<T: Transport> Connection<T> {
             }
         };
         let peer = self.peer.clone();
-        stream.ask(|reply: oneshot::Sender<Answer>| StreamCommand::Control { peer, session, control, reply }).await
+        stream
+            .ask(|reply: oneshot::Sender<Answer>| StreamCommand::Control { peer, session, control, reply })
+            .await
     }
 
     async fn resume_session(&mut self, resume: ResumeSession) -> Answer {
@@ -363,7 +384,8 @@ impl<T: Transport> Connection<T> {
     async fn why_not_resumable(&self, id: SessionId) -> ProtocolError {
         match self.service.inner.store.read_session(id).await {
             Ok(session) => {
-                let message = format!("the session is {} and not being recorded by this server", session.status);
+                let message =
+                    format!("the session is {} and not being recorded by this server", session.status);
                 ProtocolError::new(ErrorCode::NotResumable, message).with("status", session.status.as_str())
             }
             Err(error) => super::recording::storage_error(&error),

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use posesession_core::{
-    Batch, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording, SessionStatus, Skeleton,
-    SkeletonError, Timestamp,
+    Batch, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording, SessionStatus,
+    Skeleton, SkeletonError, Timestamp,
 };
 use posesession_store::{
-    Appended, COMPACT_FRAMES, MediaStore, SessionChange, SessionStore, StoreError, Term,
+    Appended, COMPACT_FRAMES, MediaError, MediaStore, SessionChange, SessionStore, StoreError, Term,
+    VideoType,
 };
 use serde_json::json;
+use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use super::RecordService;
-use super::peer::ConnectionId;
 use crate::clock::Clock;
 use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, RecordingStatus, VideoFormat};
 
@@ -26,13 +27,14 @@ const RETRY_MOST: Duration = Duration::from_secs(5);
 /// How often the last frames are tried before a recording that ends is given up.
 const RETRIES_AT_END: u32 = 6;
 
-type AppendFuture = BoxFuture<'static, (Batch, Result<Appended, StoreError>)>;
+type AppendFuture = BoxFuture<'static, (Batch, Result<Appended, KeepError>)>;
 
 /// A session that is being recorded.
 pub(super) struct Recording {
     pub(super) id: SessionId,
     pub(super) recorder: Recorder,
-    pub(super) started_by: ConnectionId,
+    /// When it was started, to end it if no publisher ever comes.
+    pub(super) begun_at: Duration,
     /// The publisher's number up to which everything is durable or settled.
     pub(super) stored_through: Option<u64>,
     /// Why the store takes no frames at the moment.
@@ -54,7 +56,7 @@ pub(super) struct Recording {
 #[derive(Debug)]
 struct VideoUpload {
     format: VideoFormat,
-    extension: &'static str,
+    container: VideoType,
     stored_bytes: u64,
     /// Where its first picture stands in session time.
     start: Option<Timestamp>,
@@ -77,7 +79,6 @@ impl Recording {
     pub(super) async fn begin(
         service: &RecordService,
         session: &SessionRecording,
-        started_by: ConnectionId,
         fps: Option<f64>,
         video: Option<VideoFormat>,
     ) -> Result<Self, ProtocolError> {
@@ -93,13 +94,13 @@ impl Recording {
         let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
         let recorder = Recorder::reopen(point, config).map_err(bad)?;
         let video = video.and_then(|format| {
-            let extension = format.extension()?;
-            Some(VideoUpload { format, extension, stored_bytes: 0, start: None })
+            let container = VideoType::of(&format.mime)?;
+            Some(VideoUpload { format, container, stored_bytes: 0, start: None })
         });
         Ok(Self {
             id: session.id,
             recorder,
-            started_by,
+            begun_at: inner.clock.now(),
             stored_through: None,
             trouble: None,
             term,
@@ -136,7 +137,7 @@ impl Recording {
                 if let (Some(images), Some(media)) = (&batch.images, &media) {
                     media.put_images(id, images).await?;
                 }
-                store.append(id, term, &batch).await
+                Ok(store.append(id, term, &batch).await?)
             };
             let result = result.await;
             (batch, result)
@@ -158,17 +159,17 @@ impl Recording {
                 self.compact_if_worth_it();
                 Outcome::Stored { stored_through: self.stored_through }
             }
-            Err(error) if is_final(&error) => Outcome::Lost(storage_error(&error)),
+            Err(error) if error.is_final() => Outcome::Lost(error.told()),
             Err(error) => {
-                let told = self.trouble.replace(error.to_string()).is_some();
+                let told_before = self.trouble.replace(error.told().message).is_some();
                 let delay = RETRY_MOST.min(RETRY_FIRST * 2_u32.saturating_pow(self.retries));
                 self.retries += 1;
                 self.append = Some(self.store_batch(batch, delay));
-                if told {
+                if told_before {
                     return Outcome::StillRetrying;
                 }
                 tracing::warn!(session = %self.id, %error, "the store takes no frames; trying again");
-                Outcome::Retrying(storage_error(&error))
+                Outcome::Retrying(error.told())
             }
         }
     }
@@ -207,13 +208,16 @@ impl Recording {
             return Ok(());
         }
         if piece.offset != video.stored_bytes {
-            let message = format!("the video goes on at byte {}, not at {}", video.stored_bytes, piece.offset);
-            return Err(ProtocolError::new(ErrorCode::OutOfRange, message).with("expected", video.stored_bytes));
+            let message =
+                format!("the video goes on at byte {}, not at {}", video.stored_bytes, piece.offset);
+            return Err(
+                ProtocolError::new(ErrorCode::OutOfRange, message).with("expected", video.stored_bytes)
+            );
         }
         media
             .put_video_segment(self.id, piece.offset, piece.data)
             .await
-            .map_err(|error| storage_error(&error))?;
+            .map_err(|error| KeepError::from(error).told())?;
         video.stored_bytes = end;
         video.start.get_or_insert_with(|| self.recorder.session_time_of(piece.timestamp));
         Ok(())
@@ -271,19 +275,22 @@ impl Recording {
         {
             tracing::error!(session = %self.id, %error, "compaction broke off");
         }
-        let told = |error: StoreError| storage_error(&error);
-        let mut session = self.store.finish(self.id, self.term, status).await.map_err(told)?;
-        if let (Some(video), Some(media)) = (&self.video, &self.media)
-            && let Some((path, _bytes)) = media.join_video(self.id, video.extension).await.map_err(told)?
-        {
-            let mut metadata = session.metadata;
-            metadata.insert("video".to_owned(), json!({ "mime": video.format.mime, "start": video.start }));
-            let change = SessionChange {
-                metadata: Some(metadata),
-                video_file_path: Some(Some(path)),
-                ..SessionChange::default()
-            };
-            session = self.store.update_session(self.id, change).await.map_err(told)?;
+        let finished = self.store.finish(self.id, self.term, status).await;
+        let mut session = finished.map_err(|error| storage_error(&error))?;
+        if let (Some(video), Some(media)) = (&self.video, &self.media) {
+            let joined = media.join_video(self.id, video.container).await;
+            if let Some(joined) = joined.map_err(|error| KeepError::from(error).told())? {
+                let mut metadata = session.metadata;
+                metadata
+                    .insert("video".to_owned(), json!({ "mime": video.format.mime, "start": video.start }));
+                let change = SessionChange {
+                    metadata: Some(metadata),
+                    video_file_path: Some(Some(joined.path)),
+                    ..SessionChange::default()
+                };
+                let updated = self.store.update_session(self.id, change).await;
+                session = updated.map_err(|error| storage_error(&error))?;
+            }
         }
         let mut report = self.recorder.report();
         report.video_stored_bytes = self.video_stored_bytes();
@@ -293,7 +300,8 @@ impl Recording {
     /// Erases the session with all that belongs to it.
     pub(super) async fn discard(mut self) -> Result<(), ProtocolError> {
         if let Some(append) = self.append.take() {
-            append.await;
+            // Whether it was kept or not: it is about to be erased.
+            let _kept_or_not = append.await;
         }
         if let Some(compaction) = self.compaction.take()
             && let Err(error) = compaction.await
@@ -302,13 +310,9 @@ impl Recording {
         }
         self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
         if let Some(media) = &self.media {
-            media.delete_session(self.id).await.map_err(|error| storage_error(&error))?;
+            media.delete_session(self.id).await.map_err(|error| KeepError::from(error).told())?;
         }
         Ok(())
-    }
-
-    pub(super) fn skeleton(&self) -> Option<&Skeleton> {
-        self.recorder.skeleton()
     }
 }
 
@@ -318,11 +322,30 @@ impl std::fmt::Debug for Recording {
     }
 }
 
-/// Tells failures that trying again can't mend from those that it can.
-fn is_final(error: &StoreError) -> bool {
-    match error {
-        StoreError::Backend { retryable, .. } => !retryable,
-        _ => true,
+/// Why a batch is not kept: one of the two stores failed.
+#[derive(Debug, Error)]
+enum KeepError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Media(#[from] MediaError),
+}
+
+impl KeepError {
+    /// Tells failures that trying again can't mend from those that it can.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Backend { retryable, .. }) => !retryable,
+            Self::Media(MediaError::Backend { .. }) => false,
+            Self::Store(_) | Self::Media(_) => true,
+        }
+    }
+
+    fn told(&self) -> ProtocolError {
+        match self {
+            Self::Store(error) => storage_error(error),
+            Self::Media(error) => ProtocolError::new(ErrorCode::Storage, with_cause(error)),
+        }
     }
 }
 
@@ -335,6 +358,10 @@ pub(super) fn storage_error(error: &StoreError) -> ProtocolError {
         StoreError::NoSuchFrame { .. } => ErrorCode::OutOfRange,
         _ => ErrorCode::Storage,
     };
-    let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    ProtocolError::new(code, format!("{error}{cause}"))
+    ProtocolError::new(code, with_cause(error))
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{cause}")
 }

@@ -35,7 +35,10 @@ impl SentFrame {
             (Some(pose_data), None) => pose_data,
             (None, Some(landmarks)) => SentPose::from_landmarks(landmarks),
             (Some(_), Some(_)) => {
-                return refuse(ErrorCode::BadMessage, "a frame has `pose_data` or `landmarks`, not both".to_owned());
+                return refuse(
+                    ErrorCode::BadMessage,
+                    "a frame has `pose_data` or `landmarks`, not both".to_owned(),
+                );
             }
             (None, None) => {
                 return refuse(ErrorCode::BadMessage, "a frame needs `pose_data` or `landmarks`".to_owned());
@@ -90,16 +93,16 @@ impl SentPoses {
             Self::Json(sent) => sent.resolve(skeleton),
             Self::Binary { mut pose_data, .. } => pose_data.canonicalise(skeleton).map(|()| pose_data),
         };
-        resolved.map_err(|error| {
-            ProtocolError::new(pose_error_code(&error), error.to_string())
-        })
+        resolved.map_err(|error| ProtocolError::new(pose_error_code(&error), error.to_string()))
     }
 }
 
 pub(super) fn pose_error_code(error: &PoseError) -> ErrorCode {
     match error {
         PoseError::NonFinite => ErrorCode::NonFinite,
-        PoseError::KeypointMismatch { .. } | PoseError::UnknownComponent { .. } => ErrorCode::KeypointMismatch,
+        PoseError::KeypointMismatch { .. } | PoseError::UnknownComponent { .. } => {
+            ErrorCode::KeypointMismatch
+        }
         PoseError::TooManyPersons { .. } => ErrorCode::TooManyPersons,
         _ => ErrorCode::BadMessage,
     }

@@ -127,7 +127,9 @@ impl StreamActor {
     async fn handle(&mut self, command: StreamCommand) {
         match command {
             StreamCommand::Frame { from, frame } => self.handle_frame(from, *frame),
-            StreamCommand::Refused { from, frame_number, code } => self.handle_refused(from, frame_number, code),
+            StreamCommand::Refused { from, frame_number, code } => {
+                self.handle_refused(from, frame_number, code)
+            }
             StreamCommand::Video { from, video } => self.handle_video(from, video).await,
             StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply } => {
                 let answer = self.publish(peer, publisher, take_over, skeleton, fps).await;
@@ -205,7 +207,8 @@ impl StreamActor {
             return false;
         }
         let mut streams = lock(&self.service.inner.streams);
-        let unused = streams.get(&*self.name).is_some_and(super::StreamHandle::is_last) && self.commands.is_empty();
+        let unused =
+            streams.get(&*self.name).is_some_and(super::StreamHandle::is_last) && self.commands.is_empty();
         if unused {
             streams.remove(&*self.name);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posesession_core::{CommandError, SessionId, SessionStatus};
-use posesession_store::NewSession;
+use posesession_store::{NewSession, SessionChange, VideoType};
 use serde_json::{Map, json};
 
 use super::{Attached, Control, StreamActor};
@@ -55,8 +55,9 @@ impl StreamActor {
             return Err(error.with("session_id", recording.id.to_string()));
         }
         if let Some(video) = &start.video {
-            if video.extension().is_none() {
-                let message = format!("video of type `{}` is not supported: use video/webm or video/mp4", video.mime);
+            if VideoType::of(&video.mime).is_none() {
+                let message =
+                    format!("video of type `{}` is not supported: use video/webm or video/mp4", video.mime);
                 return Err(ProtocolError::new(ErrorCode::Unsupported, message));
             }
             if self.service.inner.media.is_none() {
@@ -72,7 +73,7 @@ impl StreamActor {
         };
         let created = self.service.inner.store.create_session(new).await;
         let session = created.map_err(|error| storage_error(&error))?;
-        let recording = Recording::begin(&self.service, &session, peer.id, self.fps, start.video).await?;
+        let recording = Recording::begin(&self.service, &session, self.fps, start.video).await?;
         if let Some(stream) = lock(&self.service.inner.streams).get(&*self.name) {
             lock(&self.service.inner.recordings).insert(session.id, stream.clone());
         }
@@ -80,10 +81,17 @@ impl StreamActor {
         self.attach(&peer);
         self.tell_started(session.id);
         self.tell_status();
-        Ok(json!({ "type": "session_created", "session_id": session.id, "stream": &*self.name, "session": session }))
+        Ok(
+            json!({ "type": "session_created", "session_id": session.id, "stream": &*self.name, "session": session }),
+        )
     }
 
-    pub(super) async fn control(&mut self, peer: &Peer, session: Option<SessionId>, control: Control) -> Answer {
+    pub(super) async fn control(
+        &mut self,
+        peer: &Peer,
+        session: Option<SessionId>,
+        control: Control,
+    ) -> Answer {
         let now = self.service.inner.clock.now();
         let Some(recording) = self.recording.as_mut().filter(|r| session.is_none_or(|id| id == r.id)) else {
             let message = format!("nothing is being recorded on the stream `{}`", self.name);
@@ -96,7 +104,8 @@ impl StreamActor {
             Control::Pause => recording.recorder.pause(now).map_err(|error| refused(&error))?,
             Control::Resume => recording.recorder.resume(now).map_err(|error| refused(&error))?,
             Control::Mark { label, timestamp } => {
-                let marker = recording.recorder.mark(now, &label, timestamp).map_err(|error| refused(&error))?;
+                let marker =
+                    recording.recorder.mark(now, &label, timestamp).map_err(|error| refused(&error))?;
                 facts.insert("marker".to_owned(), json!(marker));
             }
             Control::Stop => return self.stop(SessionStatus::Completed).await,
@@ -114,10 +123,7 @@ impl StreamActor {
     /// Writes `recording` or `paused` into the session, so that lists show it.
     async fn note_status(&mut self) -> Result<(), ProtocolError> {
         let Some(recording) = &self.recording else { return Ok(()) };
-        let change = posesession_store::SessionChange {
-            status: Some(recording.recorder.status()),
-            ..posesession_store::SessionChange::default()
-        };
+        let change = SessionChange { status: Some(recording.recorder.status()), ..SessionChange::default() };
         let noted = self.service.inner.store.update_session(recording.id, change).await;
         noted.map(drop).map_err(|error| storage_error(&error))
     }
@@ -167,9 +173,12 @@ impl StreamActor {
 
     /// A recording whose publisher doesn't come back ends as `interrupted`.
     pub(super) async fn interrupt_if_abandoned(&mut self, now: Duration) {
-        let lost_at = self.publisher.as_ref().and_then(|publisher| publisher.lost_at);
+        let alone_since = match &self.publisher {
+            Some(publisher) => publisher.lost_at,
+            None => self.recording.as_ref().map(|recording| recording.begun_at),
+        };
         let patience = self.service.inner.options.publisher_patience;
-        if lost_at.is_some_and(|lost_at: Duration| now.saturating_sub(lost_at) >= patience)
+        if alone_since.is_some_and(|since: Duration| now.saturating_sub(since) >= patience)
             && let Err(error) = self.stop(SessionStatus::Interrupted).await
         {
             tracing::error!(stream = %self.name, %error, "the abandoned recording could not be finished");

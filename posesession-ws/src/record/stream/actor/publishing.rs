@@ -102,7 +102,9 @@ impl StreamActor {
             && old.peer.id != peer.id
         {
             let message = "another publisher has taken this stream over";
-            old.peer.tell_error(&ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name));
+            old.peer.tell_error(
+                &ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name),
+            );
         }
         self.publisher = Some(Publisher { peer, name, lost_at: None });
     }
@@ -211,10 +213,7 @@ impl StreamActor {
     }
 
     /// Returns the stream's skeleton, inferring it from the first frame with a person.
-    fn know_skeleton(
-        &mut self,
-        poses: &SentPoses,
-    ) -> Result<Option<Arc<Skeleton>>, ProtocolError> {
+    fn know_skeleton(&mut self, poses: &SentPoses) -> Result<Option<Arc<Skeleton>>, ProtocolError> {
         if self.skeleton.is_none()
             && let Some(inferred) = poses.infer_skeleton()?
         {
