@@ -16,6 +16,8 @@ mod codec;
 mod chunk_index;
 mod batch;
 mod recorder;
+mod playback_clock;
+mod cursor;
 mod synthetic;
 
 pub use batch::{Batch, ImageObject};
@@ -24,7 +26,12 @@ pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
 pub use codec::{
     ChunkHeader, Codec, CodecError, DEFAULT_LEVEL, EncodedChunk, decode, encode, encode_with_level, peek,
 };
+pub use cursor::{
+    CursorError, CursorOutput, LoopMode, PlaybackRange, PlaybackState, PlaybackStatus, ReplayCursor,
+    ReplayFrame, SeekMode, SeekTarget, SessionExtent,
+};
 pub use frame::{Frame, ImageRef};
+pub use playback_clock::PlaybackClock;
 pub use pose::{PoseData, PoseError};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
 pub use recorder::{
