@@ -34,9 +34,8 @@ impl Clock {
         self.wall_origin + self.now()
     }
 
-    /// The wall clock's time in seconds since the Unix epoch.
-    pub(crate) fn wall_secs(&self) -> f64 {
-        let wall = self.wall();
-        wall.timestamp_micros() as f64 / 1e6
+    /// The wall clock's time at `now`, in seconds since the Unix epoch.
+    pub(crate) fn wall_secs_at(&self, now: Duration) -> f64 {
+        (self.wall_origin + now).timestamp_micros() as f64 / 1e6
     }
 }

@@ -8,11 +8,15 @@ mod message;
 mod transport;
 pub mod protocol;
 mod record;
+mod replay;
 mod caller;
 
 pub use caller::{ClientError, ClientTransport};
 pub use message::{CloseReason, Message, Utf8Bytes};
 pub use record::{Finalized, RecordClient, RecordEvent, RecordOptions, RecordService};
+pub use replay::{
+    ReplayClient, ReplayEvent, ReplayOptions, ReplayRequest, ReplayService, ReplayedFrame, ReplayedSession,
+};
 pub use transport::{
     InProcessTransport, MAX_MESSAGE_BYTES, Transport, TransportError, WebSocketTransport, from_websocket,
     in_process, websocket_config,

@@ -41,6 +41,8 @@ impl CloseReason {
     pub const TOO_LARGE: u16 = 1009;
     /// 1013: the client doesn't read what it is sent; it may try again.
     pub const TRY_AGAIN: u16 = 1013;
+    /// 4404: there is no such session, or no longer.
+    pub const NO_SESSION: u16 = 4404;
 
     /// Makes a reason.
     #[must_use]

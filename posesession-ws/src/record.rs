@@ -23,7 +23,9 @@ use tokio_util::task::TaskTracker;
 
 pub use self::client::{Finalized, RecordClient, RecordEvent};
 use self::connection::Connection;
+pub(crate) use self::peer::json_message;
 use self::peer::{ConnectionId, Peer};
+pub(crate) use self::recording::{storage_error, with_cause};
 use self::stream::StreamHandle;
 use crate::clock::Clock;
 use crate::protocol::{ErrorCode, Limits, ProtocolError, SUBPROTOCOL, Welcome};

@@ -55,7 +55,7 @@ impl Peer {
 }
 
 /// Writes a message of the protocol as JSON text.
-pub(super) fn json_message(event: &impl Serialize) -> Message {
+pub(crate) fn json_message(event: &impl Serialize) -> Message {
     let text = serde_json::to_string(event)
         .expect("the protocol's messages have string keys only, so JSON holds them");
     Message::text(text)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use posesession_core::{
     Batch, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording, SessionStatus,
-    Skeleton, SkeletonError, Timestamp,
+    SkeletonError, Timestamp,
 };
 use posesession_store::{
     Appended, COMPACT_FRAMES, MediaError, MediaStore, SessionChange, SessionStore, StoreError, Term,
@@ -350,7 +350,7 @@ impl KeepError {
 }
 
 /// Says what a store's failure is in the protocol's words.
-pub(super) fn storage_error(error: &StoreError) -> ProtocolError {
+pub(crate) fn storage_error(error: &StoreError) -> ProtocolError {
     let code = match error {
         StoreError::SessionNotFound { .. } => ErrorCode::SessionNotFound,
         StoreError::BadArgument { .. } => ErrorCode::BadMessage,
@@ -361,7 +361,7 @@ pub(super) fn storage_error(error: &StoreError) -> ProtocolError {
     ProtocolError::new(code, with_cause(error))
 }
 
-fn with_cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     format!("{error}{cause}")
 }

@@ -94,7 +94,9 @@ impl<T: Transport> ReplayClient<T> {
     pub async fn over(transport: T) -> Result<Self, ClientError> {
         let mut caller = Caller::new(transport);
         let session = match caller.next_event().await? {
-            Incoming::Json(message) if message["type"] == "error" => return Err(ClientError::Refused(read(message)?)),
+            Incoming::Json(message) if message["type"] == "error" => {
+                return Err(ClientError::Refused(read(message)?));
+            }
             Incoming::Json(message) => read(message)?,
             Incoming::Closed(reason) => return Err(ClientError::Closed { reason }),
             Incoming::Binary(_) | Incoming::Missed(_) => return Err(ClientError::Closed { reason: None }),

@@ -1,0 +1,360 @@
+//! One viewer's replay: a cursor, the chunks it asks for, and the commands that move it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, SinkExt, StreamExt};
+use posesession_core::{
+    Chunk, ChunkQuery, CursorOutput, Frame, Marker, MarkerKind, PlaybackState, PoseJson, ReplayCursor,
+    ReplayFrame, SessionId, SessionRecording, Skeleton, Timestamp,
+};
+use posesession_store::StoreError;
+use serde::Serialize;
+use tokio::time::sleep_until;
+
+use super::cursor_words::{cursor_error, extent, range, seek_target, state_message};
+use super::{ReplayRequest, ReplayService};
+use crate::message::{CloseReason, Message};
+use crate::protocol::{
+    BinaryFrame, BinaryFrameHeader, CommandId, ErrorCode, ProtocolError, ReplayCommand, WireFormat,
+};
+use crate::record::{json_message, storage_error, with_cause};
+use crate::transport::{Transport, TransportError};
+
+/// How many commands are taken in a row before the cursor is looked at again.
+const COMMANDS_AT_ONCE: usize = 64;
+
+type Fetch = BoxFuture<'static, (ChunkQuery, Result<Chunk, StoreError>)>;
+
+pub(super) struct View {
+    service: ReplayService,
+    request: ReplayRequest,
+    session: SessionRecording,
+    skeleton: Skeleton,
+    markers: Vec<Marker>,
+    cursor: ReplayCursor,
+    fetches: FuturesUnordered<Fetch>,
+    fetching: Vec<ChunkQuery>,
+    /// Commands that were taken and are answered once it is known where they led.
+    unanswered: Vec<Option<CommandId>>,
+}
+
+#[derive(Serialize)]
+struct SessionMessage<'a> {
+    r#type: &'static str,
+    session: &'a SessionRecording,
+    skeleton: Option<&'a Skeleton>,
+    duration: Timestamp,
+    frame_count: u64,
+    gaps: Vec<&'a Marker>,
+    markers: &'a [Marker],
+    live: bool,
+}
+
+#[derive(Serialize)]
+struct FrameMessage<'a> {
+    r#type: &'static str,
+    epoch: u32,
+    frame_number: u64,
+    timestamp: Timestamp,
+    pose_data: PoseJson<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_url: Option<String>,
+}
+
+enum Event {
+    Message(Option<Result<Message, TransportError>>),
+    Fetched(ChunkQuery, Result<Chunk, StoreError>),
+    Refresh,
+    Wake,
+    Shutdown,
+}
+
+impl View {
+    pub(super) async fn open(
+        service: ReplayService,
+        id: SessionId,
+        request: ReplayRequest,
+    ) -> Result<Self, StoreError> {
+        let session = service.store.read_session(id).await?;
+        let markers = service.store.markers(id).await?;
+        let mut cursor = ReplayCursor::new(extent(&session));
+        if request.autoplay {
+            let _plays_at_its_present_rate = cursor.play(service.clock.now(), None);
+        }
+        Ok(Self {
+            skeleton: session.skeleton.clone().unwrap_or_else(no_skeleton),
+            service,
+            request,
+            session,
+            markers,
+            cursor,
+            fetches: FuturesUnordered::new(),
+            fetching: Vec::new(),
+            unanswered: Vec::new(),
+        })
+    }
+
+    pub(super) async fn run<T: Transport>(mut self, mut transport: T) -> Result<(), TransportError> {
+        transport.send(self.session_message()).await?;
+        let shutdown = self.service.shutdown.clone();
+        let clock = self.service.clock;
+        let mut next_refresh = clock.now() + self.service.options.live_poll;
+        loop {
+            // The commands that are there already, before any frame: while a client scrubs, only its latest seek counts.
+            for _ in 0..COMMANDS_AT_ONCE {
+                match transport.next().now_or_never() {
+                    None => break,
+                    Some(message) => {
+                        if !self.take(message, &mut transport).await? {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            let wake = self.advance(&mut transport).await?;
+            let live = self.cursor.extent().live;
+            let event = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Event::Shutdown,
+                message = transport.next() => Event::Message(message),
+                Some((query, fetched)) = self.fetches.next(), if !self.fetches.is_empty() => {
+                    Event::Fetched(query, fetched)
+                }
+                () = sleep_until(clock.instant(wake.unwrap_or_default())), if wake.is_some() => Event::Wake,
+                () = sleep_until(clock.instant(next_refresh)), if live => Event::Refresh,
+            };
+            match event {
+                Event::Message(message) => {
+                    if !self.take(message, &mut transport).await? {
+                        return Ok(());
+                    }
+                }
+                Event::Fetched(query, fetched) => self.take_chunk(query, fetched),
+                Event::Wake => {}
+                Event::Refresh => {
+                    next_refresh = clock.now() + self.service.options.live_poll;
+                    if !self.refresh(&mut transport).await? {
+                        return close(&mut transport, CloseReason::NO_SESSION, "the session is gone").await;
+                    }
+                }
+                Event::Shutdown => {
+                    let reason = "the server is shutting down";
+                    return close(&mut transport, CloseReason::GOING_AWAY, reason).await;
+                }
+            }
+        }
+    }
+
+    /// Takes what came; returns whether the connection goes on.
+    async fn take<T: Transport>(
+        &mut self,
+        message: Option<Result<Message, TransportError>>,
+        transport: &mut T,
+    ) -> Result<bool, TransportError> {
+        let text = match message {
+            None | Some(Ok(Message::Close(_)) | Err(TransportError::Closed)) => return Ok(false),
+            Some(Err(error @ TransportError::TooLarge { .. })) => {
+                close(transport, CloseReason::TOO_LARGE, &error.to_string()).await?;
+                return Ok(false);
+            }
+            Some(Err(error)) => return Err(error),
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => {
+                let error = ProtocolError::new(ErrorCode::BadBinary, "a replay takes text messages only");
+                transport.send(json_message(&error)).await?;
+                return Ok(true);
+            }
+        };
+        let refused = match ReplayCommand::parse(text.as_str()) {
+            Ok((id, command)) => match self.apply(command).await {
+                Ok(()) => {
+                    self.unanswered.push(id);
+                    return Ok(true);
+                }
+                Err(error) => error.answering(id),
+            },
+            Err(error) => error,
+        };
+        transport.send(json_message(&refused)).await?;
+        Ok(true)
+    }
+
+    async fn apply(&mut self, command: ReplayCommand) -> Result<(), ProtocolError> {
+        let now = self.service.clock.now();
+        let done = match command {
+            ReplayCommand::Play { rate } => self.cursor.play(now, rate),
+            ReplayCommand::Pause => {
+                self.cursor.pause(now);
+                Ok(())
+            }
+            ReplayCommand::Seek(seek) => {
+                if self.session.status.is_live() && seek.marker.is_some() {
+                    let markers = self.service.store.markers(self.session.id).await;
+                    self.markers = markers.map_err(|error| storage_error(&error))?;
+                }
+                let (target, mode) = seek_target(&seek, &self.markers)?;
+                self.cursor.seek(now, target, mode)
+            }
+            ReplayCommand::SetRate { rate } => self.cursor.set_rate(now, rate),
+            ReplayCommand::Step { frames } => self.cursor.step(now, frames),
+            ReplayCommand::SetRange(set) => {
+                let (range, loop_mode) = range(&set, &self.cursor)?;
+                self.cursor.set_range(now, range, loop_mode)
+            }
+        };
+        done.map_err(|error| cursor_error(&error))
+    }
+
+    /// Does what the cursor says until it waits; returns until when.
+    async fn advance<T: Transport>(&mut self, transport: &mut T) -> Result<Option<Duration>, TransportError> {
+        let wake = loop {
+            let now = self.service.clock.now();
+            match self.cursor.poll(now) {
+                CursorOutput::StateChanged(state) => self.tell_state(state, now, transport).await?,
+                CursorOutput::Frame(frame) => transport.send(self.frame_message(&frame)).await?,
+                CursorOutput::SeekFailed(error) => {
+                    let seek = self.unanswered.pop().flatten();
+                    transport.send(json_message(&cursor_error(&error).answering(seek))).await?;
+                }
+                CursorOutput::NeedChunk(query) => {
+                    self.fetch(query);
+                    break None;
+                }
+                CursorOutput::WaitUntil(time) => break Some(time),
+                CursorOutput::WaitForMore | CursorOutput::Paused | CursorOutput::Ended => break None,
+            }
+        };
+        // Commands that changed nothing are answered all the same.
+        let now = self.service.clock.now();
+        if !self.unanswered.is_empty() && !self.cursor.is_seeking() {
+            let state = self.cursor.state(now);
+            self.tell_state(state, now, transport).await?;
+        }
+        for query in self.cursor.wanted() {
+            self.fetch(query);
+        }
+        Ok(wake)
+    }
+
+    async fn tell_state<T: Transport>(
+        &mut self,
+        state: PlaybackState,
+        now: Duration,
+        transport: &mut T,
+    ) -> Result<(), TransportError> {
+        let server_time = self.service.clock.wall_secs_at(now);
+        if self.unanswered.is_empty() || self.cursor.is_seeking() {
+            return transport.send(json_message(&state_message(state, None, server_time))).await;
+        }
+        for id in std::mem::take(&mut self.unanswered) {
+            transport.send(json_message(&state_message(state.clone(), id, server_time))).await?;
+        }
+        Ok(())
+    }
+
+    fn fetch(&mut self, query: ChunkQuery) {
+        if self.fetching.contains(&query) {
+            return;
+        }
+        self.fetching.push(query);
+        let (store, id) = (Arc::clone(&self.service.store), self.session.id);
+        let fetch = async move {
+            let covering = store.covering_chunk(id, query).await;
+            (query, covering.map(|stored| stored.chunk))
+        };
+        self.fetches.push(fetch.boxed());
+    }
+
+    fn take_chunk(&mut self, query: ChunkQuery, fetched: Result<Chunk, StoreError>) {
+        let now = self.service.clock.now();
+        self.fetching.retain(|&fetching| fetching != query);
+        let cause = match fetched {
+            Ok(chunk) => match self.cursor.push_chunk(now, query, Arc::new(chunk)) {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            },
+            Err(error) => with_cause(&error),
+        };
+        tracing::warn!(session = %self.session.id, %cause, "a replay can't go on");
+        self.cursor.fail_chunk(now, query, cause);
+    }
+
+    /// Looks how far a live session has come; returns whether it is still there.
+    async fn refresh<T: Transport>(&mut self, transport: &mut T) -> Result<bool, TransportError> {
+        let session = match self.service.store.read_session(self.session.id).await {
+            Ok(session) => session,
+            Err(StoreError::SessionNotFound { .. }) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(session = %self.session.id, %error, "a live session can't be followed for now");
+                return Ok(true);
+            }
+        };
+        self.cursor.extend(self.service.clock.now(), extent(&session));
+        let changed = session.status != self.session.status || session.skeleton != self.session.skeleton;
+        self.session = session;
+        if changed {
+            self.skeleton = self.session.skeleton.clone().unwrap_or_else(no_skeleton);
+            if let Ok(markers) = self.service.store.markers(self.session.id).await {
+                self.markers = markers;
+            }
+            transport.send(self.session_message()).await?;
+        }
+        Ok(true)
+    }
+
+    fn session_message(&self) -> Message {
+        json_message(&SessionMessage {
+            r#type: "session",
+            session: &self.session,
+            skeleton: self.session.skeleton.as_ref(),
+            duration: self.session.duration,
+            frame_count: self.session.frame_count,
+            gaps: self.markers.iter().filter(|marker| marker.kind == MarkerKind::Gap).collect(),
+            markers: &self.markers,
+            live: self.session.status.is_live(),
+        })
+    }
+
+    fn frame_message(&self, replayed: &ReplayFrame) -> Message {
+        let ReplayFrame { epoch, frame } = replayed;
+        let Frame { frame_number, timestamp, pose_data, image } = frame;
+        match self.request.format {
+            WireFormat::Json => json_message(&FrameMessage {
+                r#type: "frame",
+                epoch: *epoch,
+                frame_number: *frame_number,
+                timestamp: *timestamp,
+                pose_data: PoseJson::new(pose_data, &self.skeleton),
+                image_url: image
+                    .as_ref()
+                    .map(|_| format!("/api/sessions/{}/frames/{frame_number}/image", self.session.id)),
+            }),
+            WireFormat::Binary => {
+                let width = pose_data.values.len().checked_div(pose_data.person_count());
+                let width = width.unwrap_or_else(|| self.skeleton.values_per_person());
+                let header = BinaryFrameHeader {
+                    epoch: *epoch,
+                    timestamp: *timestamp,
+                    session_timestamp: Some(*timestamp),
+                    frame_number: Some(*frame_number),
+                    values_per_person: u32::try_from(width).unwrap_or(u32::MAX),
+                    stream: String::new(),
+                };
+                Message::Binary(BinaryFrame::encode(&header, pose_data, &[]))
+            }
+        }
+    }
+}
+
+/// The skeleton of a session in which nobody has been seen.
+fn no_skeleton() -> Skeleton {
+    Skeleton { name: "unknown".to_owned(), components: Vec::new() }
+}
+
+async fn close<T: Transport>(transport: &mut T, code: u16, reason: &str) -> Result<(), TransportError> {
+    transport.send(Message::Close(Some(CloseReason::new(code, reason)))).await?;
+    transport.close().await
+}
