@@ -1,0 +1,8 @@
+//! Both protocols, from a client's text to the store and back, over an in-process transport in paused time.
+
+mod harness;
+mod frames;
+mod parties;
+mod recording;
+mod replaying;
+mod vectors;

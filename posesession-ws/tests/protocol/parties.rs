@@ -1,0 +1,256 @@
+//! Several programs at once: streamers, controllers and viewers on one stream and on two.
+
+use std::time::Duration;
+
+use posesession_store::SessionStore;
+use posesession_ws::protocol::Subscribe;
+use posesession_ws::{RecordClient, RecordEvent, RecordOptions, in_process};
+use serde_json::json;
+
+use crate::harness::{House, frame, session_id};
+
+#[tokio::test(start_paused = true)]
+async fn two_streams_are_recorded_at_once() {
+    let house = House::new();
+    let mut left = house.connect().await;
+    let mut right = house.connect().await;
+    for (client, stream) in [(&mut left, "left"), (&mut right, "right")] {
+        let answer = client.ask(json!({ "type": "publish", "stream": stream })).await;
+        assert_eq!(answer["type"], "ok", "{answer}");
+    }
+    let sessions = (left.start("l").await, right.start("r").await);
+    for n in 0..20 {
+        left.frame(n).await;
+        if n < 10 {
+            right.frame(n).await;
+        }
+    }
+    assert_eq!(left.stop().await["session"]["frame_count"], 20);
+    assert_eq!(right.stop().await["session"]["frame_count"], 10);
+    assert_ne!(sessions.0, sessions.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_a_remote_control_and_a_viewer_are_three_programs() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    let mut control = house.connect().await;
+    let mut viewer = house.connect().await;
+    camera.ask(json!({ "type": "publish", "stream": "gym", "publisher": "cam-1" })).await;
+    let watching = viewer.ask(json!({ "type": "subscribe", "stream": "gym" })).await;
+    assert_eq!((&watching["type"], &watching["skeleton"]), (&json!("ok"), &json!(null)));
+    let started = control.ask(json!({ "type": "start_recording", "name": "three", "stream": "gym" })).await;
+    assert_eq!(camera.expect("recording_started").await["session_id"], started["session_id"]);
+    for n in 0..5 {
+        camera.frame(n).await;
+    }
+    assert_eq!(viewer.expect("skeleton").await["skeleton"]["name"], "custom_2");
+    for n in 0..5 {
+        let live = viewer.expect("frame").await;
+        assert_eq!((&live["frame_number"], &live["stream"]), (&json!(n), &json!("gym")));
+        assert_eq!(live["pose_data"], frame(n)["pose_data"]);
+        assert!(live["session_timestamp"].is_number());
+    }
+    assert_eq!(viewer.expect("recording_status").await["stream"], "gym");
+    let finalized = control.stop().await;
+    assert_eq!(finalized["session"]["frame_count"], 5);
+    assert_eq!(camera.expect("recording_stopped").await["session_id"], started["session_id"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_joins_midway_sees_the_skeleton_and_the_frames_from_then_on() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    for n in 0..5 {
+        camera.frame(n).await;
+    }
+    camera.ask(json!({ "type": "publish" })).await;
+    let mut viewer = house.connect().await;
+    let watching = viewer.ask(json!({ "type": "subscribe" })).await;
+    assert_eq!(watching["skeleton"]["name"], "custom_2");
+    camera.frame(5).await;
+    assert_eq!(viewer.expect("frame").await["frame_number"], 5);
+    viewer.ask(json!({ "type": "unsubscribe" })).await;
+    camera.frame(6).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    viewer.ask(json!({ "type": "unsubscribe" })).await;
+    assert!(viewer.kept_of("frame").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_viewer_loses_frames_is_told_and_slows_nobody() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    camera.ask(json!({ "type": "publish" })).await;
+    let (server_end, viewer_end) = in_process(1);
+    let service = house.records.clone();
+    tokio::spawn(async move { service.serve(server_end).await });
+    let mut viewer = RecordClient::over(viewer_end).await.unwrap();
+    viewer.subscribe(&Subscribe::default()).await.unwrap();
+    camera.start("slow viewer").await;
+    for n in 0..500 {
+        camera.frame(n).await;
+    }
+    let finalized = camera.stop().await;
+    assert_eq!(finalized["session"]["frame_count"], 500, "the recording has every frame");
+    let (mut gap, mut seen, mut last) = (0, 0, 0);
+    while last != 499 {
+        match viewer.next_event().await.unwrap() {
+            RecordEvent::Other(message) if message["type"] == "gap" => {
+                gap += message["count"].as_u64().unwrap()
+            }
+            RecordEvent::Other(message) if message["type"] == "frame" => {
+                seen += 1;
+                last = message["frame_number"].as_u64().unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert!(gap > 0, "the viewer is told of what it missed");
+    assert!(seen + gap >= 500, "{seen} seen and {gap} told to be missing are all 500");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_controllers_share_one_stream() {
+    let house = House::new();
+    let mut first = house.connect().await;
+    let mut second = house.connect().await;
+    let session = first.start("shared").await;
+    let again = second.ask(json!({ "type": "start_recording", "name": "mine" })).await;
+    assert_eq!(
+        (&again["code"], &again["session_id"]),
+        (&json!("already_recording"), &json!(session.to_string()))
+    );
+    assert_eq!(second.ask(json!({ "type": "pause_recording" })).await["type"], "ok");
+    assert_eq!(first.ask(json!({ "type": "resume_recording" })).await["type"], "ok");
+    let stopped = second.ask(json!({ "type": "stop_recording" })).await;
+    assert_eq!(stopped["session_id"], session.to_string());
+    let too_late = first.ask(json!({ "type": "stop_recording" })).await;
+    assert_eq!(too_late["code"], "no_recording");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_goes_on_without_its_controller_who_can_come_back_and_stop_it() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    camera.ask(json!({ "type": "publish" })).await;
+    let mut control = house.connect().await;
+    let session = control.start("vanishing").await;
+    camera.frame(0).await;
+    drop(control);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    camera.frame(1).await;
+    let mut control = house.connect().await;
+    let stopped = control.ask(json!({ "type": "stop_recording", "session_id": session })).await;
+    assert_eq!(stopped["session"]["frame_count"], 2, "{stopped}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_publisher_is_turned_away_unless_it_takes_over() {
+    let house = House::new();
+    let mut first = house.connect().await;
+    first.ask(json!({ "type": "publish", "publisher": "a" })).await;
+    let session = first.start("takeover").await;
+    for n in 10..13 {
+        first.frame(n).await;
+    }
+    let mut second = house.connect().await;
+    let busy = second.ask(json!({ "type": "publish", "publisher": "b" })).await;
+    assert_eq!(busy["code"], "stream_busy");
+    second.frame(0).await;
+    assert_eq!(second.expect("error").await["code"], "stream_busy", "a frame publishes, too");
+    let taken = second.ask(json!({ "type": "publish", "publisher": "b", "take_over": true })).await;
+    assert_eq!((&taken["type"], &taken["session_id"]), (&json!("ok"), &json!(session.to_string())));
+    assert_eq!(taken["stored_through"], json!(null), "the new publisher's numbers start anew");
+    assert_eq!(first.expect("error").await["code"], "not_publisher");
+    for n in 0..2 {
+        second.frame(n).await;
+    }
+    let finalized = second.stop().await;
+    assert_eq!(finalized["session"]["frame_count"], 5, "{finalized}");
+    let xs: Vec<f32> = house.frames(session).await.iter().map(|f| f.pose_data.values[0]).collect();
+    assert_eq!(xs, [10.0, 11.0, 12.0, 0.0, 1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_publisher_takes_over_its_half_open_connection() {
+    let house = House::new();
+    let mut old = house.connect().await;
+    old.ask(json!({ "type": "publish", "publisher": "cam" })).await;
+    let session = old.start("half open").await;
+    for n in 0..3 {
+        old.frame(n).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut new = house.connect().await;
+    let resumed =
+        new.ask(json!({ "type": "resume_session", "session_id": session, "publisher": "cam" })).await;
+    assert_eq!((&resumed["type"], &resumed["stored_through"]), (&json!("session_resumed"), &json!(2)));
+    for n in 2..5 {
+        new.frame(n).await;
+    }
+    let finalized = new.stop().await;
+    assert_eq!(
+        (&finalized["session"]["frame_count"], &finalized["report"]["duplicate"]),
+        (&json!(5), &json!(1))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_restarted_with_new_numbers_goes_on_in_the_same_session() {
+    let house = House::new();
+    let mut old = house.connect().await;
+    old.ask(json!({ "type": "publish", "publisher": "run-1" })).await;
+    let session = old.start("restart").await;
+    for n in 0..3 {
+        old.frame(n).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(old);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut new = house.connect().await;
+    let published = new.ask(json!({ "type": "publish", "publisher": "run-2" })).await;
+    assert_eq!(published["type"], "ok", "its predecessor is gone: {published}");
+    for n in 0..2 {
+        new.frame(n).await;
+    }
+    let finalized = new.ask(json!({ "type": "stop_recording", "session_id": session })).await;
+    assert_eq!(finalized["session"]["frame_count"], 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_publisher_stays_away_is_interrupted() {
+    let house = House::with(RecordOptions {
+        publisher_patience: Duration::from_secs(30),
+        ..RecordOptions::default()
+    });
+    let mut camera = house.connect().await;
+    let session = camera.start("abandoned").await;
+    camera.frame(0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(camera);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(house.store.read_session(session).await.unwrap().status.as_str(), "recording");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let stored = house.store.read_session(session).await.unwrap();
+    assert_eq!((stored.status.as_str(), stored.frame_count), ("interrupted", 1));
+    let mut camera = house.connect().await;
+    let resume = json!({ "type": "resume_session", "session_id": session, "publisher": "x" });
+    assert_eq!(camera.ask(resume).await["code"], "not_resumable");
+    let started = camera.ask(json!({ "type": "start_recording", "name": "next" })).await;
+    assert_ne!(session_id(&started), session);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_session_ends_its_recording_and_says_so() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    let session = camera.start("deleted").await;
+    camera.frame(0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.store.delete_session(session, chrono::Utc::now()).await.unwrap();
+    camera.frame(1).await;
+    let told = camera.expect("error").await;
+    assert_eq!(told["code"], "session_not_found", "{told}");
+    assert_eq!(camera.ask(json!({ "type": "stop_recording" })).await["code"], "no_recording");
+}

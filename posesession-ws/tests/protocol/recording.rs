@@ -1,0 +1,223 @@
+//! The life of a recording: start, acknowledge, pause, mark, stop, discard; images and video.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::SinkExt;
+use posesession_core::{MarkerKind, Timestamp};
+use posesession_store::SessionStore;
+use posesession_ws::protocol::{BinaryVideo, StartRecording};
+use posesession_ws::{Message, RecordClient, RecordEvent, in_process};
+use serde_json::json;
+
+use crate::harness::{House, frame};
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_is_acknowledged_stored_and_finalized() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("Squat").await;
+    for n in 0..30 {
+        client.frame(n).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let ack = client.expect("ack").await;
+    assert_eq!(ack["session_id"], session.to_string());
+    assert_eq!(ack["stored_through"], 29);
+    let finalized = client.stop().await;
+    assert_eq!(finalized["session"]["status"], "completed");
+    assert_eq!(finalized["session"]["frame_count"], 30);
+    let frames = house.frames(session).await;
+    assert_eq!(frames.len(), 30);
+    assert_eq!(frames[29].pose_data.values[0], 29.0);
+    assert_eq!(frames[29].timestamp, Timestamp::from_micros(966_667));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shortest_client_that_works() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    client.send_text(r#"{"type":"start_recording","name":"Squat"}"#).await;
+    for n in 0..3 {
+        let landmark = r#"{"x":0.5,"y":0.4,"z":0.0,"visibility":0.99}"#;
+        let landmarks = vec![landmark; 33].join(",");
+        client
+            .send_text(&format!(r#"{{"type":"frame","timestamp":{n}.033,"landmarks":[{landmarks}]}}"#))
+            .await;
+    }
+    client.send_text(r#"{"type":"stop_recording"}"#).await;
+    let finalized = client.expect("recording_finalized").await;
+    assert_eq!(finalized["session"]["frame_count"], 3);
+    assert_eq!(finalized["session"]["skeleton"]["name"], "mediapipe_33");
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_time_stands_still_while_paused() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("pause").await;
+    for n in 0..4 {
+        client.frame(n).await;
+    }
+    assert_eq!(client.ask(json!({ "type": "pause_recording" })).await["type"], "ok");
+    let twice = client.ask(json!({ "type": "pause_recording" })).await;
+    assert_eq!(twice["code"], "bad_state", "{twice}");
+    assert_eq!(house.store.read_session(session).await.unwrap().status.as_str(), "paused");
+    for n in 4..10 {
+        client.frame(n).await;
+    }
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(client.ask(json!({ "type": "resume_recording" })).await["type"], "ok");
+    let mut later = frame(10);
+    later["timestamp"] = json!(120.0);
+    client.send(later).await;
+    let finalized = client.stop().await;
+    assert_eq!(finalized["report"]["paused"], 6);
+    assert_eq!(finalized["session"]["frame_count"], 5);
+    let frames = house.frames(session).await;
+    let step = frames[4].timestamp.micros_since(frames[3].timestamp);
+    assert!((33_000..34_000).contains(&step), "one median interval, not {step} us");
+    let markers = house.store.markers(session).await.unwrap();
+    let pause = markers.iter().find(|marker| marker.kind == MarkerKind::Paused).expect("a marker");
+    assert_eq!(pause.duration, Some(Timestamp::from_micros(20_000_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_stored_in_session_time() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("marks").await;
+    for n in 0..10 {
+        client.frame(n).await;
+    }
+    let marked = client.ask(json!({ "type": "mark", "label": "deep", "timestamp": 100.1 })).await;
+    assert_eq!(marked["marker"]["timestamp"], 0.1, "{marked}");
+    let unnamed = client.ask(json!({ "type": "mark", "label": "" })).await;
+    assert_eq!(unnamed["code"], "bad_message");
+    client.stop().await;
+    let markers = house.store.markers(session).await.unwrap();
+    assert_eq!((markers[0].label.as_str(), markers[0].timestamp), ("deep", Timestamp::from_micros(100_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_yet_is_unsupported() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    for command in [
+        json!({ "type": "start_recording", "name": "x", "pre_roll": 2.0 }),
+        json!({ "type": "start_recording", "name": "x", "max_error": { "x": 0.1 } }),
+        json!({ "type": "publish", "pre_roll_max": 5 }),
+        json!({ "type": "start_recording", "name": "x", "video": { "mime": "video/x-matroska" } }),
+    ] {
+        let answer = client.ask(command.clone()).await;
+        assert_eq!(answer["code"], "unsupported", "{command} -> {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discarded_recording_is_gone() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("oops").await;
+    client.frame(0).await;
+    assert_eq!(client.ask(json!({ "type": "discard_recording" })).await["type"], "ok");
+    assert!(house.store.read_session(session).await.is_err());
+    let gone = client.ask(json!({ "type": "stop_recording" })).await;
+    assert_eq!(gone["code"], "no_recording");
+}
+
+#[tokio::test]
+async fn images_and_video_are_kept_beside_the_poses() {
+    let house = House::new();
+    let (server_end, client_end) = in_process(64);
+    let service = house.records.clone();
+    tokio::spawn(async move { service.serve(server_end).await });
+    let mut client = RecordClient::over(client_end).await.unwrap();
+    let start: StartRecording =
+        serde_json::from_value(json!({ "name": "video", "video": { "mime": "video/webm;codecs=vp8" } }))
+            .unwrap();
+    let session = client.start_recording(&start).await.unwrap();
+    let pose = posesession_core::PoseData::one_person(vec![0.5; 132]);
+    let jpeg = [0xff, 0xd8, 0xff, 1, 2, 3];
+    for n in 0..5 {
+        let timestamp = Timestamp::from_micros(i64::try_from(n).unwrap() * 33_333);
+        client.send_frame(Some(n), timestamp, &pose, &jpeg).await.unwrap();
+    }
+    for offset in [0, 4] {
+        client.send_video(offset, Timestamp::ZERO, Bytes::from_static(b"webm")).await.unwrap();
+    }
+    client.send_video(100, Timestamp::ZERO, Bytes::from_static(b"hole")).await.unwrap();
+    let finalized = client.stop_recording(None).await.unwrap();
+    assert_eq!(finalized.report["video_stored_bytes"], 8);
+    let path = finalized.session.video_file_path.expect("a video");
+    assert_eq!(std::fs::read(house._media.path().join(&path)).unwrap(), b"webmwebm");
+    let frames = house.frames(session).await;
+    let image = frames[4].image.as_ref().expect("an image");
+    assert_eq!((image.offset, image.length), (24, 6));
+    let mut hole_told = false;
+    while !hole_told {
+        if let RecordEvent::Error(error) = client.next_event().await.unwrap() {
+            assert_eq!(error.facts["expected"], 8);
+            hole_told = true;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn statuses_come_on_change_and_twice_a_second() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    client.start("status").await;
+    for n in 0..10 {
+        client.frame(n).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    client.stop().await;
+    let statuses = client.kept_of("recording_status");
+    assert!((10..=14).contains(&statuses.len()), "{} statuses in 5 s", statuses.len());
+    let last = statuses[statuses.len() - 2];
+    assert_eq!((&last["frame_count"], &last["stored_through"]), (&json!(10), &json!(9)));
+    assert_eq!(statuses.last().unwrap()["status"], "completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutting_down_finishes_recordings() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("shutdown").await;
+    for n in 0..10 {
+        client.frame(n).await;
+    }
+    client.ask(json!({ "type": "mark", "label": "all frames are in" })).await;
+    house.records.shutdown().await;
+    let stored = house.store.read_session(session).await.unwrap();
+    assert_eq!((stored.status.as_str(), stored.frame_count), ("completed", 10));
+    assert_eq!(client.expect("close").await["code"], 1001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_beyond_the_limit_closes_the_connection_but_not_the_recording() {
+    // The in-process transport has no limit of its own; the WebSocket's is tested with the whole server.
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("large").await;
+    client.frame(0).await;
+    client.transport.close().await.unwrap();
+    let mut controller = house.connect().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stopped = controller.ask(json!({ "type": "stop_recording", "session_id": session })).await;
+    assert_eq!(stopped["session"]["frame_count"], 1, "{stopped}");
+}
+
+#[test]
+fn video_messages_round_trip() {
+    let video = BinaryVideo {
+        stream: "cam".to_owned(),
+        offset: 1 << 40,
+        timestamp: Timestamp::from_micros(1_500_000),
+        data: Bytes::from_static(b"data"),
+    };
+    let decoded = posesession_ws::protocol::BinaryMessage::decode(&video.encode()).unwrap();
+    assert_eq!(decoded, posesession_ws::protocol::BinaryMessage::Video(video));
+    let _text: Message = Message::text("{}");
+}
