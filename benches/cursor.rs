@@ -139,7 +139,7 @@ fn seeking(criterion: &mut Criterion) {
         b.iter(|| seek_to(elsewhere(), &|query| session.chunk(query)));
     });
     group.bench_function("encoded_chunk", |b| {
-        b.iter(|| seek_to(elsewhere(), &|query| session.decoded(query)))
+        b.iter(|| seek_to(elsewhere(), &|query| session.decoded(query)));
     });
     group.finish();
 }
