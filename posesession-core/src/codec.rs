@@ -30,6 +30,9 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// How hard [`Codec::Columnar`] tries unless told otherwise, from 0 to 12.
+    pub const DEFAULT_LEVEL: u8 = 6;
+
     /// Returns the codec's name: `raw` or `columnar`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -63,9 +66,6 @@ pub struct EncodedChunk {
     pub payload: Vec<u8>,
 }
 
-/// How hard [`Codec::Columnar`] tries unless told otherwise, from 0 to 12.
-pub const DEFAULT_LEVEL: u8 = columnar::DEFAULT_LEVEL;
-
 /// Encodes a chunk. [`decode`] gives the same chunk back, bit for bit.
 ///
 /// # Errors
@@ -90,7 +90,7 @@ pub const DEFAULT_LEVEL: u8 = columnar::DEFAULT_LEVEL;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn encode(chunk: &Chunk, codec: Codec) -> Result<EncodedChunk, CodecError> {
-    encode_with_level(chunk, codec, DEFAULT_LEVEL)
+    encode_with_level(chunk, codec, Codec::DEFAULT_LEVEL)
 }
 
 /// Encodes a chunk with a given level of effort: 0 is fastest, 12 smallest, beyond is 12. [`Codec::Raw`] has no levels.

@@ -23,9 +23,7 @@ mod synthetic;
 pub use batch::{Batch, ImageObject};
 pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
 pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
-pub use codec::{
-    ChunkHeader, Codec, CodecError, DEFAULT_LEVEL, EncodedChunk, decode, encode, encode_with_level, peek,
-};
+pub use codec::{ChunkHeader, Codec, CodecError, EncodedChunk, decode, encode, encode_with_level, peek};
 pub use cursor::{
     CursorError, CursorOutput, LoopMode, PlaybackRange, PlaybackState, PlaybackStatus, ReplayCursor,
     ReplayFrame, SeekMode, SeekTarget, SessionExtent,

@@ -18,7 +18,6 @@ use super::raw::out_of_range;
 use super::track_order::{ChannelPlace, TrackOrder};
 use super::{CodecError, header};
 
-pub(super) const DEFAULT_LEVEL: u8 = 6;
 const MAX_LEVEL: u8 = 12;
 
 /// What `pco` calls the mode in which a stream brings its own dictionary. Its size is read, and memory for it taken,

@@ -173,6 +173,32 @@ fn damage_under_a_right_checksum_never_panics() {
     }
 }
 
+/// The same for streams of more than one batch, whose beginnings say how the rest is to be read.
+#[test]
+fn damaged_beginnings_of_long_streams_never_panic() {
+    let skeleton = Skeleton::preset("hand_21").unwrap();
+    let source = SyntheticPose::new(&skeleton, 30.0).with_persons(2).with_missing_every(60);
+    let mut chunk = Chunk::new(0, skeleton.layout());
+    for n in 0..300 {
+        let (timestamp, pose) = source.frame(n);
+        chunk.push(timestamp, &pose).unwrap();
+    }
+    let EncodedChunk { header, mut payload } = encode(&chunk, Codec::Columnar).unwrap();
+    let mut start = 0;
+    while start < payload.len() {
+        let length = u32::from_le_bytes(*payload[start..].first_chunk().unwrap()) as usize;
+        for at in start..(start + 4 + length).min(start + 60) {
+            let original = payload[at];
+            for damaged in [original ^ 1, original ^ 0x80, 0, 0xff] {
+                payload[at] = damaged;
+                let _any = decode(&with_right_crc(&header, &payload), &payload);
+            }
+            payload[at] = original;
+        }
+        start += 4 + length;
+    }
+}
+
 #[test]
 fn what_this_version_does_not_know_is_named() {
     let EncodedChunk { header, payload } = encode(&rich_chunk(), Codec::Raw).unwrap();
