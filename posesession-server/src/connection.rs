@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -16,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::error::ApiError;
 use crate::state::AppState;
 
 /// The most header lines of a request.
@@ -83,16 +85,20 @@ impl Connection {
 
 /// Tells a connection beyond the limit so, without reading what it has to say.
 pub(crate) async fn refuse(mut stream: TcpStream) {
-    const BUSY: &str = concat!(
-        "HTTP/1.1 503 Service Unavailable\r\n",
-        "content-type: application/problem+json\r\n",
-        "connection: close\r\nretry-after: 1\r\ncontent-length: 150\r\n\r\n",
-        r#"{"type":"about:blank","title":"Service Unavailable","status":503,"code":"busy","#,
-        r#""detail":"the server has as many connections as it takes: try again"}"#,
-        "\n\n\n",
+    let problem = ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "the server has as many connections as it takes: try again",
+    );
+    let body = problem.to_json();
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
+         retry-after: 1\r\ncontent-length: {}\r\n\r\n",
+        body.len()
     );
     let told = async {
-        stream.write_all(BUSY.as_bytes()).await?;
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&body).await?;
         stream.shutdown().await
     };
     match tokio::time::timeout(Duration::from_secs(1), told).await {
@@ -103,7 +109,8 @@ pub(crate) async fn refuse(mut stream: TcpStream) {
 }
 
 /// A stream whose writes fail once its peer has taken nothing for a while.
-struct Stalling {
+#[derive(Debug)]
+pub(crate) struct Stalling {
     stream: TcpStream,
     timeout: Duration,
     /// Set while a write waits.

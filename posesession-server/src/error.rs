@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use posesession_core::{SessionId, SessionStatus};
-use posesession_store::StoreError;
+use posesession_store::{MediaError, StoreError};
 use serde::Serialize;
 
 /// What a handler returns.
@@ -81,6 +81,18 @@ impl ApiError {
         Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", detail)
     }
 
+    /// Returns the problem document.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let problem = Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+        };
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+
     /// Logs what happened and keeps it from the client.
     pub(crate) fn internal(operation: &str, error: &dyn std::error::Error) -> Self {
         tracing::error!(operation, error = %chain(error), "a request failed inside");
@@ -132,17 +144,15 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<MediaError> for ApiError {
+    fn from(error: MediaError) -> Self {
+        Self::internal("read the media", &error)
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let problem = Problem {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            code: self.code,
-            detail: &self.detail,
-        };
-        let body = serde_json::to_vec(&problem).expect("strings and numbers always serialise");
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use posesession_core::SessionId;
-use posesession_store::StoreError;
+use posesession_store::{MediaError, StoreError};
+use thiserror::Error;
 use tokio::time::MissedTickBehavior;
 
 use crate::state::AppState;
@@ -21,7 +22,7 @@ pub(crate) async fn erase_deleted(state: Arc<AppState>) {
     }
 }
 
-async fn erase_once(state: &AppState) -> Result<(), StoreError> {
+async fn erase_once(state: &AppState) -> Result<(), EraseError> {
     let restorable = TimeDelta::from_std(state.config.erase_after).unwrap_or(TimeDelta::MAX);
     let Some(deleted_before) = Utc::now().checked_sub_signed(restorable) else { return Ok(()) };
     for id in state.storage.store().deleted_sessions(deleted_before).await? {
@@ -30,13 +31,26 @@ async fn erase_once(state: &AppState) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn erase(state: &AppState, id: SessionId) -> Result<(), StoreError> {
+/// Erases the media first: what they belong to is still known if that breaks off.
+async fn erase(state: &AppState, id: SessionId) -> Result<(), EraseError> {
+    if let Some(media) = state.storage.media() {
+        media.delete_session(id).await?;
+    }
     match state.storage.store().erase_session(id).await {
         Ok(()) => {
             tracing::info!(session = %id, "erased a deleted session");
             Ok(())
         }
         Err(StoreError::SessionNotFound { .. }) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Why a deleted session is still there.
+#[derive(Debug, Error)]
+enum EraseError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Media(#[from] MediaError),
 }

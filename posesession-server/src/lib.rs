@@ -3,8 +3,6 @@
 //! [`run`] serves a listener until it is told to stop; the program `posesession` ([`cli`]) is a thin shell around it.
 //! The modules stand in the order in which a request meets them.
 
-#![allow(dead_code, reason = "the routes that use the rest come next")]
-
 pub mod cli;
 mod config;
 mod storage;
@@ -15,9 +13,14 @@ mod state;
 mod routes;
 mod assets;
 mod vision;
+mod query;
+mod body;
+mod range;
+mod frames;
 mod error;
 mod metrics;
 mod housekeeping;
+mod openapi;
 
 pub use config::ServerConfig;
 pub use server::run;

@@ -1,6 +1,10 @@
 //! Which path is answered by what.
 
 mod health;
+mod sessions;
+mod frames;
+mod media;
+mod sockets;
 
 use std::sync::Arc;
 
@@ -8,11 +12,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::assets;
 use crate::error::ApiError;
 use crate::guard;
+use crate::openapi;
 use crate::state::AppState;
 use crate::vision;
 
@@ -38,6 +43,10 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
 pub(crate) struct Route {
     pub(crate) path: &'static str,
     /// The methods that the path takes, as `/api/openapi.json` lists them.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "axum keeps its own list; the tests need one to compare")
+    )]
     pub(crate) methods: &'static [&'static str],
     pub(crate) handlers: MethodRouter<Arc<AppState>>,
 }
@@ -57,7 +66,20 @@ pub(crate) fn api() -> Vec<Route> {
     vec![
         Route::new("/healthz", &["get"], get(health::healthz)),
         Route::new("/metrics", &["get"], get(health::metrics)),
+        Route::new("/api/openapi.json", &["get"], get(openapi::document)),
+        Route::new("/api/sessions", &["get", "post"], get(sessions::list).post(sessions::import)),
+        Route::new(
+            "/api/sessions/{id}",
+            &["delete", "get", "patch"],
+            get(sessions::read).patch(sessions::change).delete(sessions::delete),
+        ),
+        Route::new("/api/sessions/{id}/restore", &["post"], post(sessions::restore)),
+        Route::new("/api/sessions/{id}/frames", &["get"], get(frames::page)),
+        Route::new("/api/sessions/{id}/frames/{n}/image", &["get"], get(media::image)),
+        Route::new("/api/sessions/{id}/video", &["get"], get(media::video)),
+        Route::new("/api/sessions/{id}/export", &["get"], get(frames::export)),
         Route::new("/api/vision", &["get"], get(vision::describe)),
+        Route::new("/ws/pose", &["get"], get(sockets::pose)),
     ]
 }
 

@@ -67,8 +67,8 @@ pub async fn run(
 
     drop(listener);
     tracing::info!("stopping: finishing recordings and open requests");
+    state.record.shutdown().await;
     draining.cancel();
-    state.stopping.cancel();
     state.sockets.close();
     tracker.close();
     let drained = async {

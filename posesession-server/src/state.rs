@@ -1,8 +1,9 @@
 //! What all requests of one server share.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use posesession_ws::{RecordOptions, RecordService};
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
@@ -19,19 +20,20 @@ pub(crate) struct AppState {
     pub(crate) metrics: Metrics,
     /// The WebSockets, which live on after their HTTP connections.
     pub(crate) sockets: TaskTracker,
-    /// Cancelled once recordings are finished: viewers are to leave.
-    pub(crate) stopping: CancellationToken,
+    pub(crate) record: RecordService,
 }
 
 impl AppState {
     pub(crate) fn new(storage: Storage, config: ServerConfig, address: SocketAddr) -> Self {
+        let store = Arc::clone(storage.store());
+        let record = RecordService::new(store, storage.media().cloned(), RecordOptions::default());
         Self {
             storage,
             config,
             own_names: OwnNames::of(address),
             metrics: Metrics::default(),
             sockets: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            record,
         }
     }
 }

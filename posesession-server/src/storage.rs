@@ -5,22 +5,27 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use posesession_store::{MemoryStore, SessionStore, StoreError};
+use posesession_core::SessionId;
+use posesession_store::{
+    MediaError, MediaStore, MemoryStore, SessionChange, SessionStore, StoreError, VideoType,
+};
 use thiserror::Error;
 
 const LOCK_FILE: &str = "posesession.lock";
+const MEDIA_FOLDER: &str = "media";
 
 /// Where a server keeps its sessions.
 #[derive(Debug)]
 pub struct Storage {
     store: Arc<dyn SessionStore>,
+    media: Option<Arc<MediaStore>>,
     /// Held as long as the storage is open; the operating system releases it when the process dies.
     lock: Option<File>,
 }
 
 impl Storage {
     /// Opens a data folder, creating it if it is not there, and puts in order what a predecessor left: sessions that are
-    /// still live become `interrupted`.
+    /// still live become `interrupted`, and what came of their video becomes one file.
     ///
     /// # Errors
     ///
@@ -29,19 +34,20 @@ impl Storage {
         let unusable = |source| StorageError::Unusable { folder: folder.to_owned(), source };
         create_private(folder).map_err(unusable)?;
         let lock = lock(folder)?;
-        let mut storage = Self::new(Arc::new(MemoryStore::new()));
+        let media = MediaStore::open_folder(folder.join(MEDIA_FOLDER))
+            .map_err(|source| StorageError::Media { folder: folder.to_owned(), source })?;
+        let mut storage = Self::new(Arc::new(MemoryStore::new()), Some(Arc::new(media)));
         storage.lock = Some(lock);
-        storage
-            .recover()
-            .await
-            .map_err(|source| StorageError::Store { folder: folder.to_owned(), source })?;
+        let recovered = storage.recover().await;
+        recovered.map_err(|source| StorageError::Store { folder: folder.to_owned(), source })?;
         Ok(storage)
     }
 
-    /// Makes a storage of a store of the caller's own. Unlike [`Storage::open`] this changes nothing in it.
+    /// Makes a storage of stores of the caller's own; without a media store, images and video are refused. Unlike
+    /// [`Storage::open`] this changes nothing in them.
     #[must_use]
-    pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store, lock: None }
+    pub fn new(store: Arc<dyn SessionStore>, media: Option<Arc<MediaStore>>) -> Self {
+        Self { store, media, lock: None }
     }
 
     /// Returns the sessions.
@@ -50,11 +56,37 @@ impl Storage {
         &self.store
     }
 
+    /// Returns the images and videos.
+    #[must_use]
+    pub fn media(&self) -> Option<&Arc<MediaStore>> {
+        self.media.as_ref()
+    }
+
     async fn recover(&self) -> Result<(), StoreError> {
         for id in self.store.interrupt_live_sessions().await? {
             tracing::warn!(session = %id, "the session was being recorded when the server went away; it is interrupted");
+            self.join_video(id).await;
         }
         Ok(())
+    }
+
+    /// Joins what came of an interrupted session's video. A video that can't be joined keeps no server from starting:
+    /// its pieces stay where they are.
+    async fn join_video(&self, id: SessionId) {
+        let Some(media) = &self.media else { return };
+        // What the video is was known to the recording alone; it is told by its first bytes when it is served.
+        let joined = match media.join_video(id, VideoType::Webm).await {
+            Ok(Some(joined)) if joined.length > 0 => joined,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(session = %id, %error, "the session's video could not be joined");
+                return;
+            }
+        };
+        let change = SessionChange { video_file_path: Some(Some(joined.path)), ..SessionChange::default() };
+        if let Err(error) = self.store.update_session(id, change).await {
+            tracing::warn!(session = %id, %error, "the session's video could not be noted");
+        }
     }
 }
 
@@ -111,8 +143,17 @@ pub enum StorageError {
         #[source]
         source: io::Error,
     },
-    /// What is in it can't be opened.
-    #[error("the data folder {} can't be opened", folder.display())]
+    /// The media in it can't be opened.
+    #[error("the media in the data folder {} can't be opened", folder.display())]
+    Media {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: MediaError,
+    },
+    /// The database in it can't be opened.
+    #[error("the database in the data folder {} can't be opened", folder.display())]
     Store {
         /// The folder.
         folder: PathBuf,

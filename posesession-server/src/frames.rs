@@ -1,0 +1,108 @@
+//! The frames of a session, one after the other. Chunks in, `SessionFrame`s out.
+
+use std::sync::Arc;
+
+use posesession_core::{
+    Chunk, ChunkQuery, Frame, PoseJson, SessionId, SessionRecording, Skeleton, Timestamp,
+};
+use posesession_store::{SessionStore, StoreError};
+use serde::Serialize;
+
+/// Walks over a session's frames, holding one chunk at a time.
+#[derive(Debug)]
+pub(crate) struct FrameWalk {
+    store: Arc<dyn SessionStore>,
+    session: SessionId,
+    key: u32,
+    skeleton: Skeleton,
+    chunk: Option<Chunk>,
+    next: u64,
+    end: u64,
+}
+
+/// One frame as JSON has it.
+#[derive(Debug, Serialize)]
+pub(crate) struct SessionFrame<'a> {
+    id: u64,
+    session_id: SessionId,
+    timestamp: Timestamp,
+    frame_number: u64,
+    pose_data: PoseJson<'a>,
+    image_path: Option<String>,
+}
+
+impl FrameWalk {
+    /// Starts at frame `from`, to end before frame `to` or the last that is stored now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    pub(crate) async fn start(
+        store: Arc<dyn SessionStore>,
+        session: &SessionRecording,
+        from: u64,
+        to: u64,
+    ) -> Result<Self, StoreError> {
+        let key = store.session_key(session.id).await?;
+        Ok(Self {
+            store,
+            session: session.id,
+            key,
+            skeleton: session.skeleton.clone().unwrap_or_else(no_keypoints),
+            chunk: None,
+            next: from,
+            end: to.min(session.frame_count),
+        })
+    }
+
+    /// Returns the number of the frame that comes next, or nothing at the end.
+    pub(crate) fn upcoming(&self) -> Option<u64> {
+        (self.next < self.end).then_some(self.next)
+    }
+
+    /// Returns the next frame, or nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], if the session has been erased meanwhile or is damaged.
+    pub(crate) async fn next(&mut self) -> Result<Option<Frame>, StoreError> {
+        let Some(number) = self.upcoming() else { return Ok(None) };
+        let in_hand = self.chunk.as_ref().and_then(|chunk| chunk.frame(number));
+        let frame = match in_hand {
+            Some(frame) => frame,
+            None => self.fetch(number).await?,
+        };
+        self.next += 1;
+        Ok(Some(frame))
+    }
+
+    async fn fetch(&mut self, number: u64) -> Result<Frame, StoreError> {
+        let chunk = self.store.covering_chunk(self.session, ChunkQuery::Frame(number)).await?.chunk;
+        // The skeleton may have become known since the walk began: a live session, the first person seen.
+        let known = self.skeleton.values_per_person() == chunk.layout().values_per_person();
+        if !known && !chunk.values().is_empty() {
+            let session = self.store.read_session(self.session).await?;
+            self.skeleton = session.skeleton.unwrap_or_else(no_keypoints);
+        }
+        let frame = chunk.frame(number);
+        self.chunk = Some(chunk);
+        frame.ok_or(StoreError::NoSuchFrame { id: self.session, frame_count: self.end })
+    }
+
+    /// Returns a frame of this session as JSON has it.
+    pub(crate) fn json<'a>(&'a self, frame: &'a Frame) -> SessionFrame<'a> {
+        SessionFrame {
+            id: (u64::from(self.key) << 32) + frame.frame_number,
+            session_id: self.session,
+            timestamp: frame.timestamp,
+            frame_number: frame.frame_number,
+            pose_data: PoseJson::new(&frame.pose_data, &self.skeleton),
+            image_path: frame.image.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// The skeleton of a session in which nobody has been seen.
+fn no_keypoints() -> Skeleton {
+    Skeleton { name: String::new(), components: Vec::new() }
+}

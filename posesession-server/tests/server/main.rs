@@ -1,0 +1,11 @@
+//! The real server on a free port, asked over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test's helper that fails fails the test")]
+
+mod support;
+mod pages;
+mod guard;
+mod sessions;
+mod frames;
+mod slow;
+mod program;
