@@ -88,7 +88,7 @@ criterion_group! {
     config = Criterion::default()
         .without_plots()
         .sample_size(10)
-        .nresamples(1000)
+        .nresamples(2000)
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(400));
     targets = encoding, decoding
