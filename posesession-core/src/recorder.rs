@@ -3,26 +3,26 @@
 mod config;
 mod numbering;
 mod timeline;
+mod assembly;
 mod draft;
 mod stats;
-mod refusal;
+mod outcome;
+#[cfg(test)]
+mod tests;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use config::{IncomingFrame, RecorderConfig, ResumePoint};
-pub use refusal::{CommandError, FrameRefusal};
+pub use outcome::{Accepted, CommandError, FrameRefusal};
 pub use stats::QualityReport;
 
 use crate::batch::Batch;
 use crate::pose::PoseData;
-use crate::session::{Marker, MarkerKind, SessionStatus};
-use crate::skeleton::{Layout, Skeleton, SkeletonError};
+use crate::session::{Marker, SessionStatus};
+use crate::skeleton::{Skeleton, SkeletonError};
 use crate::time::Timestamp;
-use draft::Draft;
-use numbering::{Held, Known, MAX_NUMBER, Numbering, Released, ReorderLimits};
-use stats::Stats;
-use timeline::{Step, Timeline};
+use assembly::Assembly;
+use numbering::{Held, Known, MAX_NUMBER, Numbering};
 
 /// Turns the frames of one session, as they come, into the batches that a store keeps.
 ///
@@ -76,53 +76,9 @@ pub struct Recorder {
     status: SessionStatus,
     now: Duration,
     skeleton: Option<Skeleton>,
-    layout: Layout,
     numbering: Numbering<Option<IncomingFrame>>,
-    timeline: Timeline,
-    stats: Stats,
-    draft: Draft,
-    closed: VecDeque<(Batch, usize)>,
-    closed_bytes: usize,
-    frame_count: u64,
+    assembly: Assembly,
     paused_at: Option<Duration>,
-    /// Whether a pause lies between the last stored frame and the next.
-    pause_between: bool,
-    /// Whether the session broke off between the last stored frame and the next.
-    break_between: bool,
-    /// How many numbers are missing between the last stored frame and the next.
-    missing_between: u64,
-    own_markers: usize,
-    commanded_markers: usize,
-}
-
-/// What became of a frame that was not refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Accepted {
-    /// It will be in the next batches as frame `frame_number`.
-    Stored {
-        /// The publisher's number.
-        number: u64,
-        /// The frame's number within the session.
-        frame_number: u64,
-        /// When it stands, in session time.
-        timestamp: Timestamp,
-    },
-    /// It waits for frames of lower numbers; its session time is not known yet.
-    Waiting {
-        /// The publisher's number.
-        number: u64,
-    },
-    /// The same frame is stored already.
-    Duplicate {
-        /// The publisher's number.
-        number: u64,
-    },
-    /// The recording is paused: the frame is not stored.
-    Paused {
-        /// The publisher's number.
-        number: u64,
-    },
 }
 
 impl Recorder {
@@ -156,42 +112,21 @@ impl Recorder {
     /// [`SkeletonError`] if the skeleton is not valid.
     pub fn reopen(point: ResumePoint, config: RecorderConfig) -> Result<Self, SkeletonError> {
         let config = config.clamped();
-        let ResumePoint { skeleton, frame_count, duration, settled_through } = point;
-        if let Some(skeleton) = &skeleton {
+        if let Some(skeleton) = &point.skeleton {
             skeleton.validate()?;
         }
-        let limits = reorder_limits(&config);
-        let begun = frame_count > 0;
-        let mut draft = Draft::default();
-        if let Some(number) = settled_through {
-            draft.resume_at(number);
-        }
+        let limits = config.reorder_limits();
         Ok(Self {
-            status: SessionStatus::Recording,
-            now: Duration::ZERO,
-            layout: skeleton.as_ref().map(Skeleton::layout).unwrap_or_default(),
-            skeleton,
-            numbering: match settled_through {
+            assembly: Assembly::new(&config, &point),
+            numbering: match point.settled_through {
                 Some(number) => Numbering::resume(limits, number),
                 None => Numbering::new(limits),
             },
-            timeline: if begun {
-                Timeline::resume(config.nominal_fps, duration)
-            } else {
-                Timeline::new(config.nominal_fps)
-            },
-            stats: Stats::default(),
-            draft,
-            closed: VecDeque::new(),
-            closed_bytes: 0,
-            frame_count,
-            paused_at: None,
-            pause_between: false,
-            break_between: begun,
-            missing_between: 0,
-            own_markers: 0,
-            commanded_markers: 0,
             config,
+            status: SessionStatus::Recording,
+            now: Duration::ZERO,
+            skeleton: point.skeleton,
+            paused_at: None,
         })
     }
 
@@ -210,7 +145,7 @@ impl Recorder {
             None => {
                 skeleton.validate().map_err(CommandError::BadSkeleton)?;
                 // A chunk has one layout; the empty frames so far have the empty one.
-                self.close_draft();
+                self.assembly.close();
                 self.adopt(skeleton);
                 Ok(())
             }
@@ -218,8 +153,7 @@ impl Recorder {
     }
 
     fn adopt(&mut self, skeleton: Skeleton) {
-        self.layout = skeleton.layout();
-        self.draft.set_skeleton(skeleton.clone());
+        self.assembly.adopt(&skeleton);
         self.skeleton = Some(skeleton);
     }
 
@@ -241,14 +175,14 @@ impl Recorder {
             return Err(FrameRefusal::NotRecording { status: self.status });
         }
         if self.is_full() {
-            return Err(FrameRefusal::NotPolled { bytes: self.closed_bytes });
+            return Err(FrameRefusal::NotPolled { bytes: self.assembly.closed_bytes() });
         }
-        self.stats.received += 1;
+        self.assembly.stats.received += 1;
         let Some(number) = self.numbering.assign(frame.number) else {
             return Err(self.count(FrameRefusal::NumberTooHigh { number: frame.number }));
         };
         if self.status == SessionStatus::Paused {
-            self.stats.paused += 1;
+            self.assembly.stats.paused += 1;
             self.settle(number);
             return Ok(Accepted::Paused { number });
         }
@@ -262,15 +196,15 @@ impl Recorder {
         match self.numbering.look_up(number, content) {
             Known::New => self.accept(number, content, frame),
             Known::Duplicate => {
-                self.stats.duplicate += 1;
+                self.assembly.stats.duplicate += 1;
                 Ok(Accepted::Duplicate { number })
             }
             Known::Conflict => {
-                self.stats.conflict += 1;
+                self.assembly.stats.conflict += 1;
                 Err(FrameRefusal::Conflict { number })
             }
             Known::Late => {
-                self.stats.late += 1;
+                self.assembly.stats.late += 1;
                 Err(FrameRefusal::Late { number })
             }
         }
@@ -290,8 +224,8 @@ impl Recorder {
     ) -> Result<(), CommandError> {
         self.advance(now);
         self.expect_live("refuse a frame")?;
-        self.stats.received += 1;
-        self.stats.count_refused(code);
+        self.assembly.stats.received += 1;
+        self.assembly.stats.count_refused(code);
         if let Some(number) = number.filter(|&n| n <= MAX_NUMBER) {
             self.settle(number);
         }
@@ -310,9 +244,8 @@ impl Recorder {
             return Err(CommandError::WrongStatus { command: "pause", status: self.status });
         }
         self.flush();
-        self.timeline.stand_still();
+        self.assembly.pause();
         self.paused_at = Some(self.now);
-        self.pause_between = true;
         self.status = SessionStatus::Paused;
         Ok(())
     }
@@ -329,14 +262,7 @@ impl Recorder {
         }
         let paused_at = self.paused_at.take().unwrap_or(self.now);
         self.status = SessionStatus::Recording;
-        if self.commanded_markers < self.config.max_markers {
-            let marker = Marker {
-                duration: Some(Timestamp::ZERO.plus(self.now.saturating_sub(paused_at))),
-                ..marker(MarkerKind::Paused, self.duration())
-            };
-            self.commanded_markers += 1;
-            self.push_marker(marker);
-        }
+        self.assembly.resume(self.now, self.now.saturating_sub(paused_at));
         Ok(())
     }
 
@@ -359,14 +285,7 @@ impl Recorder {
         if label.is_empty() || label.len() > Self::MAX_LABEL_BYTES {
             return Err(CommandError::BadLabel { bytes: label.len() });
         }
-        if self.commanded_markers >= self.config.max_markers {
-            return Err(CommandError::TooManyMarkers { limit: self.config.max_markers });
-        }
-        let timestamp = at.map_or(self.duration(), |at| self.timeline.session_time_of(at));
-        let marker = Marker { label: label.to_owned(), ..marker(MarkerKind::User, timestamp) };
-        self.commanded_markers += 1;
-        self.push_marker(marker.clone());
-        Ok(marker)
+        self.assembly.mark(self.now, label, at)
     }
 
     /// Starts a new numbering: the publisher restarted, or another one took over. What waits for lower numbers is stored
@@ -376,18 +295,17 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`CommandError::WrongStatus`] once the recording has ended, [`CommandError::NotPolled`] while [`Self::is_full`].
+    /// [`CommandError::WrongStatus`] once the recording has ended, [`CommandError::NotPolled`] while [`Self::is_full`]
+    /// (never right after polling at the same `now`).
     pub fn new_numbering(&mut self, now: Duration) -> Result<(), CommandError> {
         self.advance(now);
         self.expect_live("start a new numbering")?;
         if self.is_full() {
-            return Err(CommandError::NotPolled { bytes: self.closed_bytes });
+            return Err(CommandError::NotPolled { bytes: self.assembly.closed_bytes() });
         }
         self.flush();
-        self.close_draft();
-        self.numbering = Numbering::new(reorder_limits(&self.config));
-        self.draft.start_numbering();
-        self.timeline.start_numbering();
+        self.numbering = Numbering::new(self.config.reorder_limits());
+        self.assembly.start_numbering();
         Ok(())
     }
 
@@ -422,28 +340,20 @@ impl Recorder {
     /// paused or ended. A batch without chunk says that numbers were settled, or has markers.
     pub fn poll_batch(&mut self, now: Duration) -> Option<Batch> {
         self.advance(now);
-        if self.closed.is_empty() && self.draft.due().is_some_and(|due| due <= self.now) {
-            self.close_draft();
-        }
-        let (batch, bytes) = self.closed.pop_front()?;
-        self.closed_bytes -= bytes;
-        Some(batch)
+        self.assembly.poll(self.now)
     }
 
     /// Returns when [`Self::poll_batch`] should be called next; none if only a frame or a command can change anything. A
     /// moment that is over means now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        if !self.closed.is_empty() {
-            return Some(self.now);
-        }
-        [self.draft.due(), self.numbering.deadline()].into_iter().flatten().min()
+        [self.assembly.deadline(), self.numbering.deadline()].into_iter().flatten().min()
     }
 
     /// Returns whether no frame is taken until batches are polled: the shell should stop reading from its publisher.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.closed_bytes >= self.config.max_pending_bytes
+        self.assembly.closed_bytes() >= self.config.max_pending_bytes
     }
 
     /// Returns where the recording stands.
@@ -461,50 +371,50 @@ impl Recorder {
     /// Returns how many frames the session has, including those in batches still to come.
     #[must_use]
     pub fn frame_count(&self) -> u64 {
-        self.frame_count
+        self.assembly.frame_count()
     }
 
     /// Returns when the last frame stands in session time, zero before the first.
     #[must_use]
     pub fn duration(&self) -> Timestamp {
-        self.timeline.last().unwrap_or(Timestamp::ZERO)
+        self.assembly.timeline.last().unwrap_or(Timestamp::ZERO)
     }
 
     /// Maps a moment of the streamer's clock to session time, as [`Self::mark`] does.
     #[must_use]
     pub fn session_time_of(&self, at: Timestamp) -> Timestamp {
-        self.timeline.session_time_of(at)
+        self.assembly.timeline.session_time_of(at)
     }
 
-    /// Returns the frame rate of late, in frames per second: by the median of the last 64 intervals.
+    /// Returns the frame rate of late, in frames per second, by the median of the last 64 intervals; 0 before the first.
     #[must_use]
     pub fn frame_rate(&self) -> f64 {
-        1e6 / self.timeline.interval_micros() as f64
+        self.assembly.timeline.median_micros().map_or(0.0, |micros| 1e6 / micros as f64)
     }
 
     /// Returns how many holes between frames there are, whatever their length.
     #[must_use]
     pub fn gap_count(&self) -> u64 {
-        self.stats.gaps
+        self.assembly.stats.gaps
     }
 
     /// Returns the publisher's number up to which every frame is stored or settled with the batches so far and those still
     /// to be polled. To be acknowledged is a stored batch's own [`Batch::settled_through`].
     #[must_use]
     pub fn settled_through(&self) -> Option<u64> {
-        self.draft.settled_through()
+        self.assembly.settled_through()
     }
 
     /// Returns how many bytes of frames wait: for lower numbers, for their chunk's end, to be polled.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.numbering.waiting_bytes() + self.draft.bytes() + self.closed_bytes
+        self.numbering.waiting_bytes() + self.assembly.bytes()
     }
 
     /// Returns what became of the frames so far.
     #[must_use]
     pub fn report(&self) -> QualityReport {
-        self.stats.report()
+        self.assembly.stats.report()
     }
 
     fn end(
@@ -521,39 +431,27 @@ impl Recorder {
     }
 
     fn expect_live(&self, command: &'static str) -> Result<(), CommandError> {
-        if self.status.is_live() {
-            Ok(())
-        } else {
-            Err(CommandError::WrongStatus { command, status: self.status })
-        }
+        let wrong = || CommandError::WrongStatus { command, status: self.status };
+        self.status.is_live().then_some(()).ok_or_else(wrong)
     }
 
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
         while let Some(released) = self.numbering.poll_ready(self.now) {
-            self.release(released);
+            self.assembly.release(released);
         }
     }
 
     /// Lets everything that waits go ahead, for the batch to be polled at once.
     fn flush(&mut self) {
         while let Some(released) = self.numbering.pop_first() {
-            self.release(released);
+            self.assembly.release(released);
         }
-        self.mark_gap(self.duration(), None);
-        self.draft.due_by(self.now);
-    }
-
-    fn close_draft(&mut self) {
-        let bytes = self.draft.bytes() + EMPTY_BATCH_BYTES;
-        if let Some(batch) = self.draft.close() {
-            self.closed_bytes += bytes;
-            self.closed.push_back((batch, bytes));
-        }
+        self.assembly.flush(self.now);
     }
 
     fn count(&mut self, refusal: FrameRefusal) -> FrameRefusal {
-        self.stats.count_refused(refusal.code());
+        self.assembly.stats.count_refused(refusal.code());
         refusal
     }
 
@@ -563,8 +461,8 @@ impl Recorder {
         if bytes > self.config.max_frame_bytes {
             return Err(FrameRefusal::TooLarge { bytes, limit: self.config.max_frame_bytes });
         }
-        if self.timeline.is_full() || self.frame_count >= Self::MAX_FRAMES {
-            return Err(FrameRefusal::SessionFull { frame_count: self.frame_count });
+        if self.assembly.is_at_end() {
+            return Err(FrameRefusal::SessionFull { frame_count: self.frame_count() });
         }
         match &self.skeleton {
             Some(skeleton) => frame.pose_data.canonicalise(skeleton)?,
@@ -576,7 +474,7 @@ impl Recorder {
 
     fn accept(&mut self, number: u64, content: u32, frame: IncomingFrame) -> Result<Accepted, FrameRefusal> {
         if self.numbering.is_behind(number) {
-            self.stats.reordered += 1;
+            self.assembly.stats.reordered += 1;
         }
         let held = Held {
             number,
@@ -585,15 +483,12 @@ impl Recorder {
             bytes: frame.weight(),
             item: Some(frame),
         };
-        let Some(released) = self.numbering.push(held) else {
-            self.advance(self.now);
-            return Ok(Accepted::Waiting { number });
-        };
-        let stored = self.release(released);
+        let stored = self.numbering.push(held).map(|released| self.assembly.release(released));
         self.advance(self.now);
         match stored {
-            Some((frame_number, timestamp)) => Ok(Accepted::Stored { number, frame_number, timestamp }),
-            None => Err(FrameRefusal::SessionFull { frame_count: self.frame_count }),
+            Some(Some((frame_number, timestamp))) => Ok(Accepted::Stored { number, frame_number, timestamp }),
+            Some(None) => Err(FrameRefusal::SessionFull { frame_count: self.frame_count() }),
+            None => Ok(Accepted::Waiting { number }),
         }
     }
 
@@ -601,99 +496,8 @@ impl Recorder {
     fn settle(&mut self, number: u64) {
         let held = Held { number, arrived: self.now, content: None, bytes: 0, item: None };
         if let Some(released) = self.numbering.push(held) {
-            self.release(released);
+            self.assembly.release(released);
         }
         self.advance(self.now);
-    }
-
-    /// Stores a frame whose turn it is; returns its number in the session and its time.
-    fn release(&mut self, released: Released<Option<IncomingFrame>>) -> Option<(u64, Timestamp)> {
-        let Released { held, missing_before } = released;
-        if self.pause_between {
-            self.stats.missing_in_pauses = self.stats.missing_in_pauses.saturating_add(missing_before);
-        } else {
-            self.stats.missing = self.stats.missing.saturating_add(missing_before);
-            self.missing_between = self.missing_between.saturating_add(missing_before);
-        }
-        let stored = held.item.and_then(|frame| self.store(held.number, &frame));
-        self.draft.settle(held.number);
-        self.draft.due_by(held.arrived.saturating_add(self.config.flush_after));
-        if self.draft.frame_count() >= self.config.max_chunk_frames {
-            self.close_draft();
-        }
-        stored
-    }
-
-    fn store(&mut self, number: u64, frame: &IncomingFrame) -> Option<(u64, Timestamp)> {
-        let bytes = self.draft.bytes();
-        if bytes > 0 && bytes.saturating_add(frame.weight()) > self.config.max_chunk_bytes {
-            self.close_draft();
-        }
-        let before = self.duration();
-        let frame_number = self.frame_count;
-        let stamp = self.timeline.push(number, frame.timestamp).filter(|_| frame_number < Self::MAX_FRAMES);
-        let pushed =
-            stamp.filter(|s| self.draft.push(frame_number, &self.layout, s.timestamp, frame).is_ok());
-        let Some(stamp) = pushed else {
-            // Only the end of time or of frame numbers comes here, and only for frames that waited.
-            self.count(FrameRefusal::SessionFull { frame_count: self.frame_count });
-            return None;
-        };
-        self.frame_count += 1;
-        let micros = stamp.timestamp.micros_since(before).unsigned_abs();
-        self.stats.count_stored(stamp.step, micros);
-        self.mark_gap(before, Some(Timestamp::ZERO.plus_micros(stamp.timestamp.micros_since(before))));
-        if std::mem::take(&mut self.break_between) {
-            self.push_own_marker(Marker {
-                cause: Some("interrupted".to_owned()),
-                ..marker(MarkerKind::Gap, before)
-            });
-        }
-        if stamp.step == Step::Jumped {
-            self.push_own_marker(marker(MarkerKind::ClockJump, stamp.timestamp));
-        }
-        self.pause_between = false;
-        Some((frame_number, stamp.timestamp))
-    }
-
-    /// Marks the hole between the last stored frame, at `before`, and the next one, if there is one.
-    fn mark_gap(&mut self, before: Timestamp, duration: Option<Timestamp>) {
-        let count = std::mem::take(&mut self.missing_between);
-        if count > 0 {
-            self.stats.gaps += 1;
-            self.push_own_marker(Marker {
-                duration,
-                count: Some(count),
-                cause: Some("missing".to_owned()),
-                ..marker(MarkerKind::Gap, before)
-            });
-        }
-    }
-
-    fn push_own_marker(&mut self, marker: Marker) {
-        if self.own_markers < self.config.max_markers {
-            self.own_markers += 1;
-            self.push_marker(marker);
-        }
-    }
-
-    fn push_marker(&mut self, marker: Marker) {
-        self.draft.push_marker(marker);
-        self.draft.due_by(self.now.saturating_add(self.config.flush_after));
-    }
-}
-
-/// What a closed batch takes beside its frames.
-const EMPTY_BATCH_BYTES: usize = 512;
-
-fn marker(kind: MarkerKind, timestamp: Timestamp) -> Marker {
-    Marker { kind, timestamp, label: String::new(), duration: None, count: None, cause: None }
-}
-
-fn reorder_limits(config: &RecorderConfig) -> ReorderLimits {
-    ReorderLimits {
-        window: config.reorder_window,
-        frames: config.max_reorder_frames,
-        bytes: config.max_reorder_bytes,
     }
 }

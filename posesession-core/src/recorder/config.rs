@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::numbering::ReorderLimits;
 use crate::chunk::Chunk;
 use crate::pose::PoseData;
 use crate::skeleton::Skeleton;
@@ -65,6 +66,14 @@ impl RecorderConfig {
         self.max_chunk_bytes = self.max_chunk_bytes.clamp(1, most_bytes);
         self.max_frame_bytes = self.max_frame_bytes.clamp(1, most_bytes);
         self
+    }
+
+    pub(super) fn reorder_limits(&self) -> ReorderLimits {
+        ReorderLimits {
+            window: self.reorder_window,
+            frames: self.max_reorder_frames,
+            bytes: self.max_reorder_bytes,
+        }
     }
 }
 

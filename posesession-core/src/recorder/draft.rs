@@ -28,6 +28,11 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Starts the first batch after one that settled everything up to `settled_through`.
+    pub(super) fn after(settled_through: Option<u64>) -> Self {
+        Self { settled_through, ..Self::default() }
+    }
+
     /// Appends a frame to the chunk, which it starts if there is none.
     ///
     /// # Errors
@@ -71,11 +76,6 @@ impl Draft {
     pub(super) fn settle(&mut self, number: u64) {
         self.settled_through = Some(number);
         self.moved = true;
-    }
-
-    /// Goes on after `number`, which an earlier batch settled.
-    pub(super) fn resume_at(&mut self, number: u64) {
-        self.settled_through = Some(number);
     }
 
     /// Forgets how far numbers are settled: another numbering begins.

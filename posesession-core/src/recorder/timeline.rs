@@ -138,18 +138,23 @@ impl Timeline {
         }
     }
 
-    /// Returns one frame interval in microseconds, at least 1.
-    pub(super) fn interval_micros(&self) -> i64 {
+    /// Returns one frame interval in microseconds, at least 1: the measured one, or the declared one before there is any.
+    fn interval_micros(&self) -> i64 {
+        self.median_micros().unwrap_or(self.nominal_micros)
+    }
+
+    /// Returns the median of the last steps in microseconds, at least 1; none before the first.
+    pub(super) fn median_micros(&self) -> Option<i64> {
         let mut steps = [0; MEDIAN_WINDOW];
         let count = self.steps.len();
         if count == 0 {
-            return self.nominal_micros;
+            return None;
         }
         for (sorted, step) in steps.iter_mut().zip(&self.steps) {
             *sorted = *step;
         }
         let (_, median, _) = steps[..count].select_nth_unstable(count / 2);
-        (*median).clamp(1, MAX_STEP_MICROS)
+        Some((*median).clamp(1, MAX_STEP_MICROS))
     }
 
     /// Returns when the last frame stands; none before the first.

@@ -1,4 +1,4 @@
-//! Why a recorder doesn't take a frame or follow a command.
+//! What becomes of a frame, and why a recorder doesn't take it or follow a command.
 
 use thiserror::Error;
 
@@ -6,6 +6,37 @@ use super::Recorder;
 use crate::pose::PoseError;
 use crate::session::SessionStatus;
 use crate::skeleton::SkeletonError;
+use crate::time::Timestamp;
+
+/// What became of a frame that was not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Accepted {
+    /// It will be in the next batches as frame `frame_number`.
+    Stored {
+        /// The publisher's number.
+        number: u64,
+        /// The frame's number within the session.
+        frame_number: u64,
+        /// When it stands, in session time.
+        timestamp: Timestamp,
+    },
+    /// It waits for frames of lower numbers; its session time is not known yet.
+    Waiting {
+        /// The publisher's number.
+        number: u64,
+    },
+    /// The same frame is stored already.
+    Duplicate {
+        /// The publisher's number.
+        number: u64,
+    },
+    /// The recording is paused: the frame is not stored.
+    Paused {
+        /// The publisher's number.
+        number: u64,
+    },
+}
 
 /// Why a frame is not stored. The recording goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
