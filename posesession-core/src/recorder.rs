@@ -17,7 +17,6 @@ pub use outcome::{Accepted, CommandError, FrameRefusal};
 pub use stats::QualityReport;
 
 use crate::batch::Batch;
-use crate::pose::PoseData;
 use crate::session::{Marker, SessionStatus};
 use crate::skeleton::{Skeleton, SkeletonError};
 use crate::time::Timestamp;
@@ -163,20 +162,20 @@ impl Recorder {
     /// # Errors
     ///
     /// [`FrameRefusal`] says why the frame is not stored and, by [`FrameRefusal::code`], what its sender is told. The
-    /// recording goes on. After [`FrameRefusal::NotPolled`] and [`FrameRefusal::NotRecording`] nothing has changed, nothing
-    /// is counted, and the same frame can be handed in again.
+    /// recording goes on. After [`FrameRefusal::NotPolled`] (only if [`Self::is_full`]) and [`FrameRefusal::NotRecording`]
+    /// nothing has changed, nothing is counted, and the same frame can be handed in again.
     pub fn handle_frame(
         &mut self,
         now: Duration,
         mut frame: IncomingFrame,
     ) -> Result<Accepted, FrameRefusal> {
-        self.advance(now);
         if !self.status.is_live() {
             return Err(FrameRefusal::NotRecording { status: self.status });
         }
         if self.is_full() {
             return Err(FrameRefusal::NotPolled { bytes: self.assembly.closed_bytes() });
         }
+        self.advance(now);
         self.assembly.stats.received += 1;
         let Some(number) = self.numbering.assign(frame.number) else {
             return Err(self.count(FrameRefusal::NumberTooHigh { number: frame.number }));
@@ -295,14 +294,13 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`CommandError::WrongStatus`] once the recording has ended, [`CommandError::NotPolled`] while [`Self::is_full`]
-    /// (never right after polling at the same `now`).
+    /// [`CommandError::WrongStatus`] once the recording has ended, [`CommandError::NotPolled`] if [`Self::is_full`].
     pub fn new_numbering(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.advance(now);
         self.expect_live("start a new numbering")?;
         if self.is_full() {
             return Err(CommandError::NotPolled { bytes: self.assembly.closed_bytes() });
         }
+        self.advance(now);
         self.flush();
         self.numbering = Numbering::new(self.config.reorder_limits());
         self.assembly.start_numbering();
@@ -457,19 +455,14 @@ impl Recorder {
 
     /// Makes the frame canonical and checks all that doesn't depend on its number.
     fn check(&self, frame: &mut IncomingFrame) -> Result<(), FrameRefusal> {
-        let bytes = frame.weight();
-        if bytes > self.config.max_frame_bytes {
-            return Err(FrameRefusal::TooLarge { bytes, limit: self.config.max_frame_bytes });
+        let (bytes, limit) = (frame.weight(), self.config.max_frame_bytes);
+        if bytes > limit {
+            return Err(FrameRefusal::TooLarge { bytes, limit });
         }
         if self.assembly.is_at_end() {
             return Err(FrameRefusal::SessionFull { frame_count: self.frame_count() });
         }
-        match &self.skeleton {
-            Some(skeleton) => frame.pose_data.canonicalise(skeleton)?,
-            None if frame.pose_data == PoseData::nobody() => {}
-            None => return Err(FrameRefusal::UnknownSkeleton),
-        }
-        Ok(())
+        frame.canonicalise(self.skeleton.as_ref())
     }
 
     fn accept(&mut self, number: u64, content: u32, frame: IncomingFrame) -> Result<Accepted, FrameRefusal> {

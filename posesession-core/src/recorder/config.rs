@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::numbering::ReorderLimits;
+use super::outcome::FrameRefusal;
 use crate::chunk::Chunk;
 use crate::pose::PoseData;
 use crate::skeleton::Skeleton;
@@ -12,9 +13,8 @@ use crate::time::Timestamp;
 
 /// How a recorder orders frames, cuts chunks and bounds its memory.
 ///
-/// All limits hold for any input. A recorder never has more than `max_reorder_bytes` + `max_pending_bytes` +
-/// `max_chunk_bytes` + `max_frame_bytes` of frames in memory (a shell that ends or pauses a recording without polling before
-/// adds another `max_reorder_bytes` to what is pending).
+/// All limits hold for any input, whenever batches are polled. A recorder never has more bytes of frames in memory than
+/// `max_reorder_bytes` + `max_pending_bytes` + `max_chunk_bytes` + 2 `max_frame_bytes`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecorderConfig {
     /// How long a frame waits for frames of lower numbers, in the caller's monotonic time. 250 ms.
@@ -99,6 +99,15 @@ impl IncomingFrame {
         FIXED
             + (track_ids.len() + values.len()) * size_of::<f32>()
             + self.image.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Makes the pose data canonical by the skeleton; without one, nobody may be seen.
+    pub(super) fn canonicalise(&mut self, skeleton: Option<&Skeleton>) -> Result<(), FrameRefusal> {
+        match skeleton {
+            Some(skeleton) => Ok(self.pose_data.canonicalise(skeleton)?),
+            None if self.pose_data == PoseData::nobody() => Ok(()),
+            None => Err(FrameRefusal::UnknownSkeleton),
+        }
     }
 
     /// Returns a checksum of everything but the number.

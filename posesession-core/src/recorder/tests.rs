@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::chunk::Chunk;
+use crate::pose::PoseData;
 use crate::session::MarkerKind;
 use crate::synthetic::SyntheticPose;
 
