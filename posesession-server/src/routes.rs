@@ -80,6 +80,7 @@ pub(crate) fn api() -> Vec<Route> {
         Route::new("/api/sessions/{id}/export", &["get"], get(frames::export)),
         Route::new("/api/vision", &["get"], get(vision::describe)),
         Route::new("/ws/pose", &["get"], get(sockets::pose)),
+        Route::new("/ws/replay/{id}", &["get"], get(sockets::replay)),
     ]
 }
 

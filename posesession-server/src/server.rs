@@ -68,6 +68,7 @@ pub async fn run(
     drop(listener);
     tracing::info!("stopping: finishing recordings and open requests");
     state.record.shutdown().await;
+    state.replay.shutdown();
     draining.cancel();
     state.sockets.close();
     tracker.close();

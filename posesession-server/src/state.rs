@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use posesession_ws::{RecordOptions, RecordService};
+use posesession_ws::{RecordOptions, RecordService, ReplayOptions, ReplayService};
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
@@ -21,12 +21,14 @@ pub(crate) struct AppState {
     /// The WebSockets, which live on after their HTTP connections.
     pub(crate) sockets: TaskTracker,
     pub(crate) record: RecordService,
+    pub(crate) replay: ReplayService,
 }
 
 impl AppState {
     pub(crate) fn new(storage: Storage, config: ServerConfig, address: SocketAddr) -> Self {
         let store = Arc::clone(storage.store());
-        let record = RecordService::new(store, storage.media().cloned(), RecordOptions::default());
+        let record =
+            RecordService::new(Arc::clone(&store), storage.media().cloned(), RecordOptions::default());
         Self {
             storage,
             config,
@@ -34,6 +36,7 @@ impl AppState {
             metrics: Metrics::default(),
             sockets: TaskTracker::new(),
             record,
+            replay: ReplayService::new(store, ReplayOptions::default()),
         }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) async fn metrics(State(state): State<Arc<AppState>>) -> ApiResult<Res
             page.sample(name, &format!("{{status=\"{status}\"}}"), [sessions, frames, bytes][place]);
         }
     }
+    page.family("posesession_recordings_live", "gauge", "Sessions that are being recorded by this server.");
+    page.sample("posesession_recordings_live", "", state.record.live_recordings() as u64);
     state.metrics.write(&mut page);
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((content_type, page.into_text()).into_response())

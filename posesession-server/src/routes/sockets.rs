@@ -4,15 +4,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use posesession_ws::protocol::SUBPROTOCOL;
-use posesession_ws::{TransportError, WebSocketTransport, from_websocket, websocket_config};
+use posesession_ws::protocol::{SUBPROTOCOL, WireFormat};
+use posesession_ws::{ReplayRequest, TransportError, WebSocketTransport, from_websocket, websocket_config};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -20,6 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use crate::connection::{Slot, Stalling};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::SocketKind;
+use crate::query::Params;
+use crate::routes::sessions::session_id;
 use crate::state::AppState;
 
 /// A WebSocket over what was an HTTP connection, as the protocols take it.
@@ -29,6 +31,28 @@ type Transport = WebSocketTransport<Stalling>;
 pub(crate) async fn pose(State(state): State<Arc<AppState>>, request: Request) -> ApiResult {
     let service = state.record.clone();
     upgrade(&state, SocketKind::Pose, request, |transport| async move { service.serve(transport).await })
+}
+
+/// Opens the replay protocol. A session that is not there is said so within the protocol: a browser shows a page nothing
+/// of an HTTP answer to its WebSocket.
+pub(crate) async fn replay(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    params: Params,
+    request: Request,
+) -> ApiResult {
+    let params = params.only(&["autoplay", "format"])?;
+    let asked = ReplayRequest {
+        autoplay: params.word("autoplay", &["0", "1"])? == Some(1),
+        format: match params.word("format", &["json", "binary"])? {
+            Some(1) => WireFormat::Binary,
+            _ => WireFormat::Json,
+        },
+    };
+    let id = session_id(&id)?;
+    let service = state.replay.clone();
+    let serve = move |transport| async move { service.serve(id, asked, transport).await };
+    upgrade(&state, SocketKind::Replay, request, serve)
 }
 
 /// Answers an upgrade and hands the WebSocket to `serve` once the client has the answer.

@@ -7,5 +7,7 @@ mod pages;
 mod guard;
 mod sessions;
 mod frames;
+mod media;
+mod sockets;
 mod slow;
 mod program;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use posesession_core::{Batch, Chunk, SessionId, SessionStatus, Skeleton, SyntheticPose};
 use posesession_server::{ServerConfig, Storage, run};
-use posesession_store::{NewSession, SessionStore};
+use posesession_store::{MediaStore, NewSession, SessionStore};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) media: Arc<MediaStore>,
     pub(crate) folder: TempDir,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -43,6 +44,7 @@ impl TestServer {
     pub(crate) async fn start_in(folder: TempDir, adjust: impl FnOnce(&mut ServerConfig)) -> Self {
         let storage = Storage::open(&folder.path().join("data")).await.unwrap();
         let store = Arc::clone(storage.store());
+        let media = Arc::clone(storage.media().unwrap());
         let mut config = ServerConfig::default();
         config.vision = folder.path().join("vision");
         adjust(&mut config);
@@ -59,7 +61,7 @@ impl TestServer {
             .timeout(SOON)
             .build()
             .unwrap();
-        Self { address, store, folder, client, stop: Some(stop), task }
+        Self { address, store, media, folder, client, stop: Some(stop), task }
     }
 
     /// Stops the server as a signal does, and returns its folder.
@@ -67,6 +69,11 @@ impl TestServer {
         self.stop.take().unwrap().send(()).unwrap();
         tokio::time::timeout(SOON, self.task).await.expect("the server stops").unwrap().unwrap();
         self.folder
+    }
+
+    /// The address of a WebSocket.
+    pub(crate) fn ws(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
