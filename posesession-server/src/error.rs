@@ -121,9 +121,6 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, "frame_not_found", error.to_string())
             }
             StoreError::BadArgument { what } => Self::new(StatusCode::BAD_REQUEST, "bad_argument", what),
-            StoreError::SessionExists { .. } => {
-                Self::new(StatusCode::CONFLICT, "session_exists", error.to_string())
-            }
             StoreError::Corrupt { id, ref what } => {
                 tracing::error!(session = %id, what, "stored data are damaged");
                 let detail = format!("the session {id} is damaged; the server's log says where");

@@ -10,4 +10,5 @@ mod frames;
 mod media;
 mod sockets;
 mod slow;
+mod documented;
 mod program;
