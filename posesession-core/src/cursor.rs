@@ -36,8 +36,10 @@ use window::ChunkWindow;
 /// - A frame is due when the position reaches its timestamp, forwards and backwards. It is handed out by the first poll
 ///   at or after that moment; when several are due, only the newest is. The position is computed, not added up: play
 ///   time equals recorded time at every rate, without drift.
-/// - The clock never runs beyond the chunks at hand: a missing one stops it (`buffering`), and it goes on when the
-///   chunk comes. A failed one pauses with its cause; `play` or a seek tries again.
+/// - The clock never runs away from the chunks at hand: a missing one stops it (`buffering`) half a frame interval, at
+///   most 50 ms, after the last frame before it, and it goes on when the chunk comes. A failed one pauses with its
+///   cause; `play` or a seek tries again.
+/// - At the end of what has been recorded so far the clock stands, too, until more is recorded.
 /// - A seek lands on a frame: the position is that frame's timestamp. It begins a new epoch, in which no frame from
 ///   before is handed out; its frame comes once, even while paused. Starting again after the end, each turn of a loop,
 ///   and a step are seeks, too.
@@ -96,6 +98,8 @@ pub struct ReplayCursor {
     seek: Option<Seek>,
     /// Why the clock stands although it should run.
     stall: Option<Stall>,
+    /// How long the clock may run on after the last frame at hand, because the next one can't be due yet.
+    grace_micros: i64,
     /// Why the needed chunk can't be had; no other try before a command.
     cause: Option<String>,
     /// A read-ahead that failed: left out until it is needed.
@@ -131,6 +135,7 @@ impl ReplayCursor {
             is_frame_unsent: false,
             seek: Some(Seek::new(Plan::Frame(0))),
             stall: None,
+            grace_micros: 0,
             cause: None,
             unavailable: None,
             announced: None,
@@ -197,9 +202,10 @@ impl ReplayCursor {
                 seek.answer(query, answer);
             }
             self.learn_extent(&chunk);
+            self.learn_grace(&chunk);
             let focus = self.seek.and_then(|seek| seek.focus());
             let focus = focus.or_else(|| self.at.map(|at| at.frame));
-            self.window.insert(chunk, focus.unwrap_or(answer));
+            self.window.insert(chunk, focus.unwrap_or(answer), self.is_forwards());
             self.advance();
         }
         Ok(())
@@ -312,20 +318,27 @@ impl ReplayCursor {
 
     fn read_ahead(&self) -> Option<ChunkQuery> {
         let at = self.at.filter(|_| self.seek.is_none() && self.mode != Mode::Ended)?;
-        let chunk = self.window.covering(at.frame)?;
-        let edge = if self.is_forwards() { chunk.last_frame() } else { chunk.first_frame() };
-        let beyond = if self.is_forwards() { Some(edge + 1) } else { edge.checked_sub(1) };
-        let beyond = beyond.filter(|&n| n < self.extent.frame_count);
-        let end = self.play_end();
-        let is_end_here = end.is_some_and(|end| {
-            beyond.is_none() || self.window.timestamp(edge).is_some_and(|t| self.is_reached(t, end))
-        });
-        if !is_end_here {
-            return beyond.filter(|&n| self.window.covering(n).is_none()).map(ChunkQuery::Frame);
+        let is_forwards = self.is_forwards();
+        let mut frame = at.frame;
+        for is_next in [false, true] {
+            let chunk = self.window.covering(frame)?;
+            let edge = if is_forwards { chunk.last_frame() } else { chunk.first_frame() };
+            let beyond = if is_forwards { Some(edge + 1) } else { edge.checked_sub(1) };
+            let beyond = beyond.filter(|&n| n < self.extent.frame_count);
+            let is_end_here = self.play_end().is_some_and(|end| {
+                beyond.is_none() || self.window.timestamp(edge).is_some_and(|t| self.is_reached(t, end))
+            });
+            if is_end_here {
+                let start = self.play_start();
+                let is_missing = self.window.frame_at(start, self.extent.frame_count).is_none();
+                return (self.loop_mode == LoopMode::Loop && is_missing).then_some(ChunkQuery::Time(start));
+            }
+            frame = beyond?;
+            if !is_next && self.window.covering(frame).is_none() {
+                return Some(ChunkQuery::Frame(frame));
+            }
         }
-        let start = self.play_start();
-        let is_start_missing = self.window.frame_at(start, self.extent.frame_count).is_none();
-        (self.loop_mode == LoopMode::Loop && is_start_missing).then_some(ChunkQuery::Time(start))
+        None
     }
 
     fn learn_extent(&mut self, chunk: &Chunk) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chunk::Chunk;
 use crate::chunk_index::ChunkQuery;
 use crate::cursor::seek::{At, Plan, Progress, Seek};
 use crate::cursor::{CursorError, CursorOutput, Mode, ReplayCursor};
@@ -28,6 +29,9 @@ pub(super) struct Stall {
 
 /// More changes than this never follow from one another at one moment; the next poll would take up the rest.
 const MAX_CHANGES: usize = 8;
+
+/// The longest time that the clock runs on after the last frame at hand.
+const MAX_GRACE_MICROS: i64 = 50_000;
 
 impl ReplayCursor {
     /// Takes note of the host's time, which never goes back in here.
@@ -78,10 +82,13 @@ impl ReplayCursor {
             // The last frame is shown before the end is announced.
             return !self.is_frame_unsent && self.reach_end(limit);
         }
-        let since = self.stall.map_or_else(|| self.clock.time_at(limit), |stall| Some(stall.since));
+        // Who waited at the live end still does while what was recorded since is fetched.
+        if self.stall.is_none() {
+            let since = self.clock.time_at(limit).unwrap_or(self.now);
+            self.stall = Some(Stall { barrier, since });
+        }
         self.clock.stop(self.now);
         self.clock.set_position(self.now, position);
-        self.stall = Some(Stall { barrier, since: since.unwrap_or(self.now) });
         false
     }
 
@@ -159,11 +166,23 @@ impl ReplayCursor {
         let edge = self.window.reach(at.frame, is_forwards);
         let edge_at = self.window.timestamp(edge).unwrap_or(at.timestamp);
         let has_more = if is_forwards { edge + 1 < self.extent.frame_count } else { edge > 0 };
-        let end = self.play_end();
-        match end {
+        match self.play_end() {
             Some(end) if !has_more || self.is_reached(edge_at, end) => (end, Barrier::End),
-            _ if has_more => (edge_at, Barrier::MissingChunk),
+            end if has_more => {
+                let limit =
+                    edge_at.plus_micros(if is_forwards { self.grace_micros } else { -self.grace_micros });
+                let is_beyond = end.is_some_and(|end| self.is_reached(limit, end));
+                (end.filter(|_| is_beyond).unwrap_or(limit), Barrier::MissingChunk)
+            }
             _ => (edge_at, Barrier::LiveEnd),
+        }
+    }
+
+    /// Takes note of how long after a frame the next one is not due yet: half the shortest interval of `chunk`.
+    pub(super) fn learn_grace(&mut self, chunk: &Chunk) {
+        let intervals = chunk.timestamps().windows(2).map(|pair| pair[1].micros_since(pair[0]));
+        if let Some(shortest) = intervals.min() {
+            self.grace_micros = (shortest / 2).min(MAX_GRACE_MICROS);
         }
     }
 
@@ -178,8 +197,8 @@ impl ReplayCursor {
                 Progress::Landed(_) | Progress::NotFound(_) => None,
             };
         }
-        let (stall, at) = (self.stall?, self.at?);
-        (stall.barrier == Barrier::MissingChunk).then(|| {
+        let at = self.at.filter(|_| self.stall.is_some())?;
+        (self.limit(at).1 == Barrier::MissingChunk).then(|| {
             let edge = self.window.reach(at.frame, self.is_forwards());
             ChunkQuery::Frame(if self.is_forwards() { edge + 1 } else { edge.saturating_sub(1) })
         })

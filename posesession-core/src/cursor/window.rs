@@ -18,23 +18,34 @@ impl ChunkWindow {
     /// The previous chunk, the current one and the next.
     pub(super) const MAX_CHUNKS: usize = 3;
 
-    /// Adds a chunk that is not empty. Of too many, the one farthest from frame `focus` goes, but neither the one with
-    /// `focus` nor the one just added.
-    pub(super) fn insert(&mut self, chunk: Arc<Chunk>, focus: u64) {
+    /// Adds a chunk that is not empty. Of too many, the one farthest from frame `focus` goes; but the one just added,
+    /// the one with `focus`, and the one after it in the direction of play stay, so that what is asked for next never
+    /// drives out what was asked for before.
+    pub(super) fn insert(&mut self, chunk: Arc<Chunk>, focus: u64, forwards: bool) {
         self.chunks.retain(|c| c.first_frame() < chunk.first_frame() || c.end_frame() > chunk.end_frame());
-        while self.chunks.len() >= Self::MAX_CHUNKS {
-            let distances = self.chunks.iter().map(|c| distance(c, focus));
-            let Some((farthest, _)) = distances.enumerate().max_by_key(|&(_, distance)| distance) else {
+        self.chunks.push(chunk);
+        while self.chunks.len() > Self::MAX_CHUNKS {
+            let current = self.place_of(focus);
+            let next = current.and_then(|place| {
+                let chunk = &self.chunks[place];
+                if forwards { Some(chunk.end_frame()) } else { chunk.first_frame().checked_sub(1) }
+            });
+            let keeps = [Some(self.chunks.len() - 1), current, next.and_then(|n| self.place_of(n))];
+            let others = (0..self.chunks.len()).filter(|&place| !keeps.contains(&Some(place)));
+            let Some(farthest) = others.max_by_key(|&place| distance(&self.chunks[place], focus)) else {
                 break;
             };
             self.chunks.remove(farthest);
         }
-        self.chunks.push(chunk);
+    }
+
+    fn place_of(&self, n: u64) -> Option<usize> {
+        self.chunks.iter().position(|c| distance(c, n) == 0)
     }
 
     /// Returns a chunk that has frame `n`.
     pub(super) fn covering(&self, n: u64) -> Option<&Chunk> {
-        self.chunks.iter().find(|c| distance(c, n) == 0).map(|c| &**c)
+        self.place_of(n).map(|place| &*self.chunks[place])
     }
 
     /// Returns when frame `n` is.
@@ -123,16 +134,16 @@ mod tests {
     fn window(chunks: &[(u64, u64)], focus: u64) -> ChunkWindow {
         let mut window = ChunkWindow::default();
         for &(first, frames) in chunks {
-            window.insert(chunk(first, frames), focus);
+            window.insert(chunk(first, frames), focus, true);
         }
         window
     }
 
     #[test]
-    fn at_most_three_chunks_stay_and_the_one_in_focus_does() {
-        let window = window(&[(0, 4), (4, 4), (8, 4), (12, 4), (16, 4)], 5);
+    fn at_most_three_chunks_stay_and_what_is_played_next_does() {
+        let window = window(&[(0, 4), (4, 4), (8, 4), (12, 4), (0, 4)], 5);
         assert_eq!(window.chunks.len(), 3);
-        assert!(window.covering(5).is_some() && window.covering(16).is_some());
+        assert!([5, 8, 0].into_iter().all(|n| window.covering(n).is_some()));
         assert!(window.covering(12).is_none());
     }
 
