@@ -1,5 +1,12 @@
 //! What a replay cursor promises, one test a promise, in virtual time.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests stop at the first surprise, and their numbers are small"
+)]
+
 #[path = "support/cursor_sim.rs"]
 mod cursor_sim;
 

@@ -19,7 +19,7 @@ pub(super) enum Barrier {
     LiveEnd,
 }
 
-/// A stop of the clock at a barrier.
+/// A stop at a barrier: the position stands, whatever the clock says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stall {
     pub(super) barrier: Barrier,
@@ -87,15 +87,17 @@ impl ReplayCursor {
             let since = self.clock.time_at(limit).unwrap_or(self.now);
             self.stall = Some(Stall { barrier, since });
         }
-        self.clock.stop(self.now);
-        self.clock.set_position(self.now, position);
         false
     }
 
-    /// Lets the clock run, after a stall from now on.
+    /// Lets the clock run, after a stall from where it was then. A stall that took no time costs none: the clock was
+    /// only held back by [`Self::position`], and goes on from its old anchor.
     fn run(&mut self) {
-        if let Some(stall) = self.stall.take() {
-            self.is_moved |= stall.since < self.now;
+        if let Some(stall) = self.stall.take().filter(|stall| stall.since < self.now) {
+            let position = self.clock.position(stall.since);
+            self.clock.stop(self.now);
+            self.clock.set_position(self.now, position);
+            self.is_moved = true;
         }
         self.clock.start(self.now);
     }
@@ -153,7 +155,7 @@ impl ReplayCursor {
 
     /// Returns the position at `now`: the clock's, but never beyond what may be shown.
     pub(super) fn position(&self, now: Duration) -> Timestamp {
-        let position = self.clock.position(now);
+        let position = self.clock.position(self.stall.map_or(now, |stall| stall.since.min(now)));
         let Some(at) = self.at.filter(|_| self.clock.is_running()) else { return position };
         // What is beyond the limit already, by a seek, stays where it is.
         let (limit, anchor) = (self.limit(at).0, self.clock.anchor());
@@ -168,13 +170,12 @@ impl ReplayCursor {
         let has_more = if is_forwards { edge + 1 < self.extent.frame_count } else { edge > 0 };
         match self.play_end() {
             Some(end) if !has_more || self.is_reached(edge_at, end) => (end, Barrier::End),
-            end if has_more => {
-                let limit =
-                    edge_at.plus_micros(if is_forwards { self.grace_micros } else { -self.grace_micros });
-                let is_beyond = end.is_some_and(|end| self.is_reached(limit, end));
-                (end.filter(|_| is_beyond).unwrap_or(limit), Barrier::MissingChunk)
+            _ if !has_more => (edge_at, Barrier::LiveEnd),
+            end => {
+                let grace = if is_forwards { self.grace_micros } else { -self.grace_micros };
+                let (limit, end) = (edge_at.plus_micros(grace), end.unwrap_or(self.extent.duration));
+                (if self.is_reached(limit, end) { end } else { limit }, Barrier::MissingChunk)
             }
-            _ => (edge_at, Barrier::LiveEnd),
         }
     }
 

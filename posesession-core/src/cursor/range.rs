@@ -117,9 +117,12 @@ impl ReplayCursor {
 
     /// Ends the playback, or begins the next turn, `end` having been reached. Returns whether a change may follow.
     pub(super) fn reach_end(&mut self, end: Timestamp) -> bool {
-        let reached_at = self.clock.time_at(end).unwrap_or(self.now);
         let position = self.position(self.now);
-        self.stall = None;
+        // After a stall the end comes now, not when the clock would have got there.
+        let reached_at = match self.stall.take() {
+            Some(_) => self.now,
+            None => self.clock.time_at(end).unwrap_or(self.now),
+        };
         let goes_on = match self.loop_mode {
             LoopMode::None => false,
             LoopMode::PingPong => self.turn_round(end, reached_at),

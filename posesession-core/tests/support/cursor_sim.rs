@@ -84,6 +84,12 @@ impl Sim {
         sim
     }
 
+    /// The same session in other chunks.
+    pub(crate) fn with_cuts(mut self, cuts: BTreeSet<u64>) -> Self {
+        self.cuts = cuts;
+        self
+    }
+
     pub(crate) fn extent(&self, live: bool) -> SessionExtent {
         let last = self.stored.checked_sub(1).map(|n| self.timestamps[n as usize]);
         SessionExtent { frame_count: self.stored, duration: last.unwrap_or(Timestamp::ZERO), live }
