@@ -2,6 +2,7 @@
 //! numbering. `PROPTEST_CASES=20000` runs it for long.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::cast_possible_truncation, reason = "the numbers here are small")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -309,7 +310,7 @@ impl Sim {
                     number,
                     timestamp: self.clock,
                     pose_data: if seen { PoseData::one_person(values) } else { PoseData::nobody() },
-                    image: (image > 0).then(|| vec![b'i'; image].into()),
+                    image: (image > 0).then(|| vec![b'a' + (self.history.len() % 26) as u8; image].into()),
                 };
                 self.history.push(frame.clone());
                 self.send(frame);
@@ -451,6 +452,9 @@ impl Sim {
         if let Some(chunk) = &batch.chunk {
             assert_eq!(chunk.first_frame(), self.polled as u64, "frames are numbered without holes");
             assert!(chunk.frame_count() <= 8);
+            let sent = &self.model.stored[self.polled..self.polled + chunk.frame_count()];
+            let bytes: usize = sent.iter().map(weight).sum();
+            assert!(bytes <= MAX_CHUNK_BYTES || sent.len() == 1, "{bytes} bytes in a chunk");
             for frame in chunk.frames() {
                 let sent = &self.model.stored[self.polled];
                 assert_eq!(frame.pose_data, sent.frame.pose_data, "frames are in the order of their numbers");

@@ -78,10 +78,9 @@ impl Draft {
         self.moved = true;
     }
 
-    /// Forgets how far numbers are settled: another numbering begins.
+    /// Forgets how far numbers are settled: another numbering begins with the batch after a closed one.
     pub(super) fn start_numbering(&mut self) {
         self.settled_through = None;
-        self.moved = false;
     }
 
     /// Asks for the batch to be closed at `due` or before.
