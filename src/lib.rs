@@ -1,1 +1,34 @@
-//! Facade.
+#![doc = include_str!("../README.md")]
+//!
+//! # The pipeline
+//!
+//! ```text
+//! capture -> Recorder -> Chunk -> SessionStore -> ReplayCursor -> transport -> overlay
+//!            (core)     (core)    (store)         (core)          (ws)         (web)
+//! ```
+//!
+//! The re-exports below stand in this order.
+
+/// The words, the recorder, the chunk codec and the replay cursor: sans-IO, no async, no clock.
+#[doc(inline)]
+pub use posesession_core as core;
+
+/// The contract of a session store, and the stores that ship.
+#[doc(inline)]
+pub use posesession_store as store;
+
+/// The record and replay protocols: server loops over any transport, and clients.
+#[cfg(feature = "ws")]
+#[doc(inline)]
+pub use posesession_ws as ws;
+
+pub use posesession_core::{
+    Batch, Chunk, ChunkQuery, CursorOutput, Frame, IncomingFrame, Marker, PoseData, PoseJson, Recorder, RecorderConfig,
+    ReplayCursor, SentPose, SessionExtent, SessionId, SessionRecording, SessionStatus, Skeleton, SyntheticPose,
+    Timestamp,
+};
+#[cfg(feature = "sqlite")]
+pub use posesession_store::SqliteStore;
+pub use posesession_store::{MediaStore, MemoryStore, NewSession, SessionQuery, SessionStore, StoreError};
+#[cfg(feature = "ws")]
+pub use posesession_ws::{RecordClient, RecordService, ReplayClient, ReplayService};
