@@ -1,0 +1,59 @@
+# Everything that people and CI run. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+ARGS ?=
+WEB := posesession-server/web
+VISION := vision/.complete
+
+.PHONY: help run demo test test-rust test-web test-python test-browser bench lint docs vision setup clean-demo
+
+help: ## List what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Build and start the server with its pages (ARGS="--data DIR --listen ADDRESS")
+	@$(MAKE) --no-print-directory vision || echo "make run: going on without the pose model; the pages will say how to fetch it"
+	cargo run --release -p posesession-server -- serve $(ARGS)
+
+demo: setup vision ## Record a real video with a real pose model, then print the address of its replay
+	scripts/demo.sh $(ARGS)
+
+test: setup lint test-rust test-web test-python vision test-browser ## Run all tests, in a real browser, too
+
+test-rust: ## Run the Rust tests, examples and doc examples
+	cargo test --workspace --all-features --quiet
+	cargo test --examples --quiet
+	cargo run --quiet --example custom_transport
+
+test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
+	npm --prefix $(WEB) run --silent check
+	npm --prefix $(WEB) test --silent
+
+test-python: ## Test the Python streamer
+	scripts/test_python.sh
+
+test-browser: $(WEB)/node_modules ## Record and replay in a real browser, with a real video as its camera
+	cargo build --release --quiet -p posesession-server
+	scripts/test_browser.sh
+
+bench: ## Run the benchmarks
+	cargo bench $(ARGS)
+
+lint: ## Check format, lints and docs, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
+
+vision: $(VISION) ## Fetch the browser's pose model and its runtime into ./vision
+
+$(VISION): scripts/fetch_vision.py
+	python3 scripts/fetch_vision.py
+
+setup: ## Install what the tests need from the system's packages (says what)
+	scripts/setup_system.sh
+
+$(WEB)/node_modules: $(WEB)/package-lock.json
+	npm --prefix $(WEB) ci --no-fund --no-audit
+	@touch $@
