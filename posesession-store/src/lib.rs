@@ -8,6 +8,8 @@ mod listing;
 mod compaction;
 mod memory;
 mod media;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 pub use error::StoreError;
 pub use media::{JoinedVideo, MediaError, MediaStore, VideoGap, VideoType};
