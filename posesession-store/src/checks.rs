@@ -1,19 +1,39 @@
 //! What every store checks before it writes. Requests in, named refusals out.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use posesession_core::{Batch, Chunk, SessionId, SessionRecording, SessionStatus, Skeleton, Timestamp};
+use posesession_core::{
+    Chunk, ChunkExtent, Layout, SessionId, SessionRecording, SessionStatus, Skeleton, Timestamp,
+};
 
 use crate::error::StoreError;
 use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, Term};
 
 /// The facts that decide whether a session takes a batch.
-pub(crate) struct AppendState<'a> {
+pub(crate) struct AppendState {
     pub(crate) id: SessionId,
     pub(crate) status: SessionStatus,
     pub(crate) term: Term,
     pub(crate) frame_count: u64,
     pub(crate) last_timestamp: Timestamp,
-    pub(crate) skeleton: Option<&'a Skeleton>,
+    /// The layout of the session's skeleton, if it has one.
+    pub(crate) layout: Option<Layout>,
+    /// Whether the batch declares another skeleton than the session's.
+    pub(crate) has_another_skeleton: bool,
+}
+
+/// What a store needs to know of a chunk, encoded or not, to take it.
+pub(crate) struct Frames<'a> {
+    pub(crate) extent: ChunkExtent,
+    pub(crate) has_persons: bool,
+    pub(crate) layout: &'a Layout,
+}
+
+impl<'a> Frames<'a> {
+    /// Returns nothing for a chunk without frames.
+    pub(crate) fn of(chunk: &'a Chunk) -> Option<Self> {
+        let extent = ChunkExtent::of(chunk)?;
+        Some(Self { extent, has_persons: !chunk.track_ids().is_empty(), layout: chunk.layout() })
+    }
 }
 
 /// What is to be done with a batch that a session takes.
@@ -79,44 +99,53 @@ pub(crate) fn user(username: &str, email: &str, password: &str) -> Result<(), St
     Ok(())
 }
 
-pub(crate) fn limit(query: &SessionQuery) -> Result<(), StoreError> {
+pub(crate) fn query(query: &SessionQuery) -> Result<(), StoreError> {
     if !(1..=SessionQuery::MAX_LIMIT).contains(&query.limit) {
         let most = SessionQuery::MAX_LIMIT;
         return Err(bad(format!("a page has 1 to {most} sessions, not {}", query.limit)));
     }
+    let words = query.search.as_deref().unwrap_or_default().split_whitespace().count();
+    if words > SessionQuery::MAX_WORDS {
+        let most = SessionQuery::MAX_WORDS;
+        return Err(bad(format!("a search has at most {most} words, not {words}")));
+    }
     Ok(())
 }
 
-/// Decides what is to be done with a batch.
-pub(crate) fn append(state: &AppendState<'_>, term: Term, batch: &Batch) -> Result<AppendPlan, StoreError> {
+/// Decides what is to be done with a batch of these frames and this declared skeleton.
+pub(crate) fn append(
+    state: &AppendState,
+    term: Term,
+    frames: Option<&Frames<'_>>,
+    declared: Option<&Skeleton>,
+) -> Result<AppendPlan, StoreError> {
     writer(state.id, state.term, term, state.status)?;
-    if let Some(declared) = &batch.skeleton {
-        skeleton(declared)?;
-        if state.skeleton.is_some_and(|known| known != declared) {
-            return Err(bad(format!("the session {} has another skeleton already", state.id)));
-        }
+    declared.map_or(Ok(()), skeleton)?;
+    if state.has_another_skeleton {
+        return Err(bad(format!("the session {} has another skeleton already", state.id)));
     }
-    let Some(chunk) = batch.chunk.as_ref().filter(|chunk| !chunk.is_empty()) else {
+    let Some(frames) = frames else {
         return Ok(AppendPlan::NoFrames);
     };
+    let extent = frames.extent;
     let out_of_order =
-        StoreError::OutOfOrder { id: state.id, expected: state.frame_count, got: chunk.first_frame() };
-    if chunk.first_frame() > state.frame_count {
+        StoreError::OutOfOrder { id: state.id, expected: state.frame_count, got: extent.first_frame };
+    if extent.first_frame > state.frame_count {
         return Err(out_of_order);
     }
-    fits(chunk, batch.skeleton.as_ref().or(state.skeleton))?;
-    if chunk.end_frame() <= state.frame_count {
+    let declared_layout = declared.map(Skeleton::layout);
+    fits(frames, declared_layout.as_ref().or(state.layout.as_ref()))?;
+    if extent.end_frame() <= state.frame_count {
         return Ok(AppendPlan::Again);
     }
-    if chunk.first_frame() < state.frame_count {
+    if extent.first_frame < state.frame_count {
         return Err(out_of_order);
     }
-    if chunk.end_frame() > NewSession::MAX_FRAMES {
+    if extent.end_frame() > NewSession::MAX_FRAMES {
         return Err(bad(format!("a session has at most {} frames", NewSession::MAX_FRAMES)));
     }
-    let first = chunk.timestamps().first().copied().unwrap_or_default();
-    if state.frame_count > 0 && first <= state.last_timestamp {
-        let last = state.last_timestamp;
+    let (first, last) = (extent.first_timestamp, state.last_timestamp);
+    if state.frame_count > 0 && first <= last {
         return Err(bad(format!("a frame at {first} can't follow one at {last}: timestamps must increase")));
     }
     Ok(AppendPlan::Next)
@@ -168,16 +197,12 @@ pub(crate) fn bad(what: String) -> StoreError {
     StoreError::BadArgument { what }
 }
 
-fn fits(chunk: &Chunk, skeleton: Option<&Skeleton>) -> Result<(), StoreError> {
+fn fits(frames: &Frames<'_>, expected: Option<&Layout>) -> Result<(), StoreError> {
     // Frames in which nobody is seen may come before the skeleton is known.
-    if chunk.track_ids().is_empty() {
+    if !frames.has_persons || expected == Some(frames.layout) {
         return Ok(());
     }
-    let expected = skeleton.map(Skeleton::layout);
-    if expected.as_ref() == Some(chunk.layout()) {
-        return Ok(());
-    }
-    let got = chunk.layout().values_per_person();
+    let got = frames.layout.values_per_person();
     Err(bad(match expected {
         Some(layout) => format!(
             "the chunk's persons have {got} values in another layout than the skeleton's {}",

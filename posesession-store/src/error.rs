@@ -1,5 +1,7 @@
 //! What can go wrong in a store, as its caller sees it.
 
+use std::path::PathBuf;
+
 use posesession_core::{SessionId, SessionStatus, UserId};
 use thiserror::Error;
 
@@ -90,6 +92,12 @@ pub enum StoreError {
         id: SessionId,
         /// Which chunk, and how.
         what: String,
+    },
+    /// The file is no database, or that of another program. It is left as it is.
+    #[error("`{}` is no posesession database: move it away or give another path", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
     },
     /// The database was made by a newer version of the program.
     #[error(

@@ -7,6 +7,8 @@ mod checks;
 mod listing;
 mod compaction;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod media;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -18,4 +20,6 @@ pub use query::{
     Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,
     StoredChunk, Term,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{COMPACT_FRAMES, SessionStore};

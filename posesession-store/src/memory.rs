@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
     Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus,
-    User, UserId,
+    Skeleton, User, UserId,
 };
 
-use crate::checks::{self, AppendPlan, AppendState, bad};
+use crate::checks::{self, AppendPlan, AppendState, Frames, bad};
 use crate::compaction;
 use crate::error::StoreError;
 use crate::listing::{Place, search_text, search_words};
@@ -122,9 +122,13 @@ impl Entry {
             term: self.term,
             frame_count: recording.frame_count,
             last_timestamp: recording.duration,
-            skeleton: recording.skeleton.as_ref(),
+            layout: recording.skeleton.as_ref().map(Skeleton::layout),
+            has_another_skeleton: batch.skeleton.is_some()
+                && recording.skeleton.is_some()
+                && recording.skeleton != batch.skeleton,
         };
-        let plan = checks::append(&state, term, batch)?;
+        let frames = batch.chunk.as_ref().and_then(Frames::of);
+        let plan = checks::append(&state, term, frames.as_ref(), batch.skeleton.as_ref())?;
         match (&plan, &batch.chunk) {
             (AppendPlan::Again, Some(chunk)) => self.compare(chunk)?,
             (AppendPlan::Next, Some(chunk)) => self.push(chunk)?,
@@ -246,7 +250,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn list_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
-        checks::limit(query)?;
+        checks::query(query)?;
         let after = Place::from_cursor(query)?;
         let words = search_words(query);
         let state = self.lock();

@@ -64,7 +64,7 @@ pub struct SessionQuery {
     /// Whose sessions.
     pub user_id: UserId,
     /// Words that all must occur in the name, the description, or the metadata's keys and values, upper and lower case
-    /// (ASCII) alike; none: all sessions.
+    /// (ASCII) alike, at most [`SessionQuery::MAX_WORDS`]; none: all sessions.
     pub search: Option<String>,
     /// Only sessions of this status.
     pub status: Option<SessionStatus>,
@@ -81,6 +81,8 @@ pub struct SessionQuery {
 impl SessionQuery {
     /// The most sessions one page may have.
     pub const MAX_LIMIT: usize = 1_000;
+    /// The most words one search may have.
+    pub const MAX_WORDS: usize = 64;
 }
 
 impl Default for SessionQuery {

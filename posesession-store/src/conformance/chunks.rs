@@ -47,7 +47,7 @@ pub async fn frames_that_leave_a_hole_are_refused(store: Store) {
     let early = append(&store, writer, 1, 9).await;
     assert!(matches!(early, Err(StoreError::OutOfOrder { expected: 0, got: 1, .. })), "{early:?}");
     record(&store, writer, 0, 8, 8).await;
-    for first in [9, 1_000_000, NewSession::MAX_FRAMES, u64::MAX - 1] {
+    for first in [9, 1_000_000, NewSession::MAX_FRAMES] {
         let mut hole = Chunk::new(first, skeleton().layout());
         hole.push(time_of(9), &pose_of(9)).unwrap();
         let hole = Batch { chunk: Some(hole), ..Batch::default() };

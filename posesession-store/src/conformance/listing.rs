@@ -242,6 +242,10 @@ pub async fn limits_out_of_range_are_refused(store: Store) {
         let listed = store.list_sessions(&SessionQuery { limit, ..SessionQuery::default() }).await;
         assert!(matches!(listed, Err(StoreError::BadArgument { .. })), "{limit}");
     }
+    let words = |count: usize| SessionQuery { search: Some("a ".repeat(count)), ..SessionQuery::default() };
+    store.list_sessions(&words(SessionQuery::MAX_WORDS)).await.unwrap();
+    let listed = store.list_sessions(&words(SessionQuery::MAX_WORDS + 1)).await;
+    assert!(matches!(listed, Err(StoreError::BadArgument { .. })), "{listed:?}");
     let most = SessionQuery { limit: SessionQuery::MAX_LIMIT, ..SessionQuery::default() };
     assert_eq!(store.list_sessions(&most).await.unwrap().next, None);
 }

@@ -1,0 +1,263 @@
+//! The SQLite store: one file, one writer that commits for all sessions at once, readers that never wait for it.
+
+mod connection;
+mod failure;
+mod rows;
+mod sessions;
+mod listing;
+mod users;
+mod chunks;
+mod compaction;
+mod writer;
+mod reader;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use posesession_core::{
+    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+};
+
+use self::chunks::EncodedBatch;
+use self::failure::unreached;
+use self::reader::{Readers, blocking};
+use self::writer::Writer;
+use crate::checks;
+use crate::error::StoreError;
+use crate::query::{
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, StoredChunk, Term,
+};
+use crate::store::SessionStore;
+
+/// From how many values on a chunk is encoded away from the async threads.
+const LARGE_CHUNK_VALUES: usize = 1 << 16;
+
+/// Keeps sessions in an SQLite database.
+///
+/// - An append is durable on return: the log (WAL) is synced at each commit. Appends of all sessions that come in while
+///   the disk syncs share the next commit, so that many recordings cost as many syncs as one.
+/// - The database can be read by any SQLite client while it is in use, under the names of the logical schema.
+/// - A database of a newer schema and a file of another program are refused and left as they are.
+///
+/// Dropping the store does what is queued, empties the log into the database, and waits for that; [`Self::close`] does
+/// it without blocking the thread.
+///
+/// # Examples
+///
+/// ```
+/// use posesession_store::{NewSession, SessionStore, SqliteStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let folder = tempfile::tempdir()?;
+/// let store = SqliteStore::open(folder.path().join("posesession.db")).await?;
+/// assert!(store.is_durable());
+/// let session = store.create_session(NewSession::named("Squat")).await?;
+/// assert_eq!(store.read_session(session.id).await?.name, "Squat");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Readers come first: the connection that is closed last takes the log away.
+    readers: Readers,
+    writer: Writer,
+    is_durable: bool,
+}
+
+impl SqliteStore {
+    /// Opens a database, making it if it isn't there. The folder must be there.
+    ///
+    /// What SQLite set of the wanted settings is read back: [`SessionStore::is_durable`] tells.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NewerSchema`], [`StoreError::NotADatabase`], [`StoreError::Backend`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        blocking("open the database", move || Self::open_blocking(path)).await
+    }
+
+    fn open_blocking(path: PathBuf) -> Result<Self, StoreError> {
+        let failed = |failure: failure::Failure| failure.during("open the database");
+        let db = connection::open_writer(&path).map_err(failed)?;
+        let is_durable = connection::is_durable(&db).map_err(failed)?;
+        // What a store that died was erasing is erased now.
+        for key in compaction::erasing(&db).map_err(failed)? {
+            while !compaction::erase_step(&db, key).map_err(failed)? {}
+        }
+        let readers = Readers::new(path.clone());
+        Ok(Self { readers, writer: Writer::start(db, path)?, is_durable })
+    }
+
+    /// Does what is queued, empties the log into the database and closes it. Later calls are refused.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Returns how many transactions were committed since the store was opened: for measuring how well appends share
+    /// their commits.
+    #[must_use]
+    pub fn commit_count(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    /// Compacts group by group, each in a transaction of its own.
+    async fn compact_groups(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {
+        const OPERATION: &str = "compact a session";
+        let mut compacted = Compacted::default();
+        loop {
+            let group = self.readers.read(OPERATION, move |db| compaction::next_group(db, id, remainder));
+            let Some(short) = group.await? else {
+                return Ok(compacted);
+            };
+            let long = blocking(OPERATION, move || short.join()).await?;
+            // If another compaction was faster, the next round sees what is left.
+            let replaced = self.writer.write(OPERATION, long.bytes(), move |db| long.replace(db)).await?;
+            if let Some(before) = replaced {
+                compacted.chunks_before += before;
+                compacted.chunks_after += 1;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    fn is_durable(&self) -> bool {
+        self.is_durable
+    }
+
+    async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError> {
+        checks::new_session(&new)?;
+        self.writer.write("create a session", 1_000, move |db| sessions::create(db, new)).await
+    }
+
+    async fn read_session(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+        self.readers.read("read a session", move |db| sessions::read(db, id)).await
+    }
+
+    async fn list_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        checks::query(query)?;
+        let query = query.clone();
+        self.readers.read("list sessions", move |db| listing::list(db, &query)).await
+    }
+
+    async fn update_session(
+        &self,
+        id: SessionId,
+        change: SessionChange,
+    ) -> Result<SessionRecording, StoreError> {
+        checks::change(&change)?;
+        self.writer.write("change a session", 1_000, move |db| sessions::update(db, id, change)).await
+    }
+
+    async fn delete_session(&self, id: SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.writer.write("delete a session", 100, move |db| sessions::delete(db, id, at)).await
+    }
+
+    async fn restore_session(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+        self.writer.write("restore a session", 100, move |db| sessions::restore(db, id)).await
+    }
+
+    async fn deleted_sessions(&self, deleted_before: DateTime<Utc>) -> Result<Vec<SessionId>, StoreError> {
+        self.readers.read("list deleted sessions", move |db| sessions::deleted(db, deleted_before)).await
+    }
+
+    /// The session is gone with the first of several steps, none of which delays a recording for long. A store that
+    /// dies before the last one goes on when it is opened.
+    async fn erase_session(&self, id: SessionId) -> Result<(), StoreError> {
+        const OPERATION: &str = "erase a session";
+        let key = self.writer.write(OPERATION, 100, move |db| compaction::begin_erase(db, id)).await?;
+        while !self.writer.write(OPERATION, 1 << 20, move |db| compaction::erase_step(db, key)).await? {}
+        while !self.writer.write(OPERATION, 1 << 20, compaction::vacuum_step).await? {}
+        // Erased content must not stay readable in the log.
+        self.writer.checkpoint().await;
+        Ok(())
+    }
+
+    async fn create_user(&self, new: NewUser) -> Result<User, StoreError> {
+        checks::user(&new.username, &new.email, &new.password)?;
+        self.writer.write("create a user", 100, move |db| users::create(db, new)).await
+    }
+
+    async fn read_user(&self, id: UserId) -> Result<User, StoreError> {
+        self.readers.read("read a user", move |db| users::read(db, id)).await
+    }
+
+    async fn list_users(&self) -> Result<Vec<User>, StoreError> {
+        self.readers.read("list users", users::list).await
+    }
+
+    async fn update_user(&self, user: User) -> Result<User, StoreError> {
+        checks::user(&user.username, &user.email, &user.password)?;
+        self.writer.write("change a user", 100, move |db| users::update(db, user)).await
+    }
+
+    async fn delete_user(&self, id: UserId) -> Result<(), StoreError> {
+        self.writer.write("delete a user", 100, move |db| users::delete(db, id)).await
+    }
+
+    async fn begin_term(&self, id: SessionId) -> Result<Term, StoreError> {
+        self.writer.write("begin a term", 100, move |db| sessions::begin_term(db, id)).await
+    }
+
+    async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError> {
+        const OPERATION: &str = "append frames";
+        let values = batch.chunk.as_ref().map_or(0, |chunk| chunk.values().len());
+        let batch = if values < LARGE_CHUNK_VALUES {
+            EncodedBatch::of(batch)?
+        } else {
+            let batch = Batch { images: None, ..batch.clone() };
+            blocking(OPERATION, move || EncodedBatch::of(&batch)).await?
+        };
+        self.writer.write(OPERATION, batch.bytes(), move |db| chunks::append(db, id, term, &batch)).await
+    }
+
+    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
+        self.readers.read("read a session's progress", move |db| sessions::settled_through(db, id)).await
+    }
+
+    async fn compact(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {
+        self.compact_groups(id, remainder).await
+    }
+
+    async fn chunk_index(&self, id: SessionId) -> Result<ChunkIndex, StoreError> {
+        self.readers.read("read a session's index", move |db| chunks::index(db, id)).await
+    }
+
+    async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError> {
+        let read = move |db: &_| Ok(chunks::covering(db, id, query)?.decode()?);
+        self.readers.read("read frames", read).await
+    }
+
+    async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError> {
+        self.readers.read("read markers", move |db| chunks::markers(db, id)).await
+    }
+
+    async fn finish(
+        &self,
+        id: SessionId,
+        term: Term,
+        status: SessionStatus,
+    ) -> Result<SessionRecording, StoreError> {
+        const OPERATION: &str = "finish a session";
+        checks::last_status(status)?;
+        let finish = self.writer.write(OPERATION, 100, move |db| sessions::finish(db, id, term, status));
+        let finished = finish.await?;
+        // Frames come no more: what is compacted now is the remainder. The session is finished whatever becomes of it.
+        if let Err(error) = self.compact_groups(id, true).await {
+            tracing::warn!(%id, "the finished session could not be compacted: {error}");
+        }
+        Ok(self.read_session(id).await.unwrap_or(finished))
+    }
+
+    async fn session_key(&self, id: SessionId) -> Result<u32, StoreError> {
+        let key = self.readers.read("read a session's key", move |db| sessions::key(db, id)).await?;
+        u32::try_from(key).map_err(|_too_large| unreached("read a session's key", "the keys are used up"))
+    }
+
+    async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError> {
+        self.writer.write("interrupt live sessions", 100, sessions::interrupt_live).await
+    }
+}

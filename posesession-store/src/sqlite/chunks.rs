@@ -1,0 +1,316 @@
+//! Chunks and markers in SQL: append, find, index.
+
+use posesession_core::{
+    Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton,
+    Timestamp, decode, encode, peek,
+};
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
+
+use super::failure::{Failure, corrupt};
+use super::rows::{self, id_text, signed, unsigned};
+use super::sessions;
+use crate::checks::{self, AppendPlan, AppendState, Frames, bad};
+use crate::error::StoreError;
+use crate::query::{Appended, StoredChunk, Term};
+
+/// A batch as the writer takes it: encoded, without its images.
+pub(super) struct EncodedBatch {
+    chunk: Option<(EncodedChunk, ChunkExtent)>,
+    markers: Vec<Marker>,
+    skeleton: Option<Skeleton>,
+    settled_through: Option<u64>,
+}
+
+impl EncodedBatch {
+    pub(super) fn of(batch: &Batch) -> Result<Self, StoreError> {
+        let chunk = batch.chunk.as_ref().and_then(|chunk| Some((chunk, ChunkExtent::of(chunk)?)));
+        let chunk = chunk.map(|(chunk, extent)| match encode(chunk, Codec::Raw) {
+            Ok(encoded) => Ok((encoded, extent)),
+            Err(error) => Err(bad(format!("the chunk can't be stored: {error}"))),
+        });
+        Ok(Self {
+            chunk: chunk.transpose()?,
+            markers: batch.markers.clone(),
+            skeleton: batch.skeleton.clone(),
+            settled_through: batch.settled_through,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.chunk.as_ref().map_or(0, |(chunk, _)| chunk.payload.len()) + 1_000
+    }
+}
+
+/// The row of a session, as far as an append needs it.
+struct Row {
+    key: i64,
+    skeleton_id: Option<i64>,
+    stored_bytes: u64,
+    compacted_frames: u64,
+    state: AppendState,
+}
+
+pub(super) fn append(
+    db: &Connection,
+    id: SessionId,
+    term: Term,
+    batch: &EncodedBatch,
+) -> Result<Appended, Failure> {
+    let row = append_row(db, id, batch.skeleton.as_ref())?;
+    let header = match &batch.chunk {
+        Some((chunk, extent)) => {
+            let header = peek(&chunk.header).map_err(|error| bad(error.to_string()))?;
+            Some((header, *extent))
+        }
+        None => None,
+    };
+    let frames = header.as_ref().map(|(header, extent)| Frames {
+        extent: *extent,
+        has_persons: header.row_count > 0,
+        layout: &header.layout,
+    });
+    let plan = checks::append(&row.state, term, frames.as_ref(), batch.skeleton.as_ref())?;
+    let mut appended = Appended {
+        frame_count: row.state.frame_count,
+        stored_bytes: row.stored_bytes,
+        already_stored: false,
+    };
+    let mut last_timestamp = row.state.last_timestamp;
+    match (&plan, &batch.chunk) {
+        (AppendPlan::Again, Some((sent, extent))) => {
+            compare(db, id, &row, sent, extent)?;
+            return Ok(Appended { already_stored: true, ..appended });
+        }
+        (AppendPlan::Next, Some((chunk, extent))) => {
+            insert(db, row.key, extent, Codec::Raw, chunk)?;
+            appended.frame_count = extent.end_frame();
+            appended.stored_bytes += (chunk.header.len() + chunk.payload.len()) as u64;
+            last_timestamp = extent.last_timestamp;
+        }
+        _ => {}
+    }
+    let declared = batch.skeleton.as_ref().filter(|_| row.skeleton_id.is_none());
+    let skeleton_id = declared.map(|skeleton| sessions::keep_skeleton(db, skeleton)).transpose()?;
+    db.prepare_cached(
+        "UPDATE session_recording
+         SET frame_count = :frame_count, duration_micros = :duration, stored_bytes = :stored_bytes,
+             settled_through = coalesce(:settled_through, settled_through),
+             skeleton_id = coalesce(:skeleton_id, skeleton_id)
+         WHERE key = :key",
+    )?
+    .execute(named_params! {
+        ":frame_count": signed(appended.frame_count),
+        ":duration": last_timestamp.as_micros(),
+        ":stored_bytes": signed(appended.stored_bytes),
+        ":settled_through": batch.settled_through.map(u64::cast_signed),
+        ":skeleton_id": skeleton_id,
+        ":key": row.key,
+    })?;
+    batch.markers.iter().try_for_each(|marker| add_marker(db, row.key, marker))?;
+    Ok(appended)
+}
+
+fn append_row(db: &Connection, id: SessionId, declared: Option<&Skeleton>) -> Result<Row, Failure> {
+    let declared = declared.map(sessions::skeleton_json).transpose()?;
+    let row = db
+        .prepare_cached(
+            "SELECT s.key, s.status, s.term, s.frame_count, s.duration_micros, s.stored_bytes, s.compacted_frames,
+                    s.skeleton_id, k.layout, k.skeleton <> ?2 AS has_another_skeleton
+             FROM session_recording s LEFT JOIN skeleton k ON k.id = s.skeleton_id
+             WHERE s.id = ?1 AND s.deleted_at_micros IS NULL",
+        )?
+        .query_row(params![id_text(id), declared], |row| {
+            let layout: Option<String> = row.get("layout")?;
+            Ok(Row {
+                key: row.get("key")?,
+                skeleton_id: row.get("skeleton_id")?,
+                stored_bytes: unsigned(row.get("stored_bytes")?),
+                compacted_frames: unsigned(row.get("compacted_frames")?),
+                state: AppendState {
+                    id,
+                    status: rows::parsed(row, "status")?,
+                    term: Term(unsigned(row.get("term")?)),
+                    frame_count: unsigned(row.get("frame_count")?),
+                    last_timestamp: Timestamp::from_micros(row.get("duration_micros")?),
+                    layout: layout.as_deref().and_then(rows::layout),
+                    has_another_skeleton: row.get::<_, Option<bool>>("has_another_skeleton")?.unwrap_or(false),
+                },
+            })
+        })
+        .optional()?;
+    row.ok_or_else(|| StoreError::SessionNotFound { id }.into())
+}
+
+/// Compares frames that are stored already with those sent, as far as they still stand in short chunks.
+fn compare(
+    db: &Connection,
+    id: SessionId,
+    row: &Row,
+    sent: &EncodedChunk,
+    extent: &ChunkExtent,
+) -> Result<(), Failure> {
+    let first = extent.first_frame.max(row.compacted_frames);
+    let mut statement = db.prepare_cached(
+        "SELECT first_frame, header, payload FROM frame_chunk
+         WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3 AND first_frame + frame_count > ?4
+         ORDER BY first_frame",
+    )?;
+    let lowest = [row.compacted_frames, first, extent.end_frame()].map(signed);
+    let mut stored = statement.query(params![row.key, lowest[0], lowest[2], lowest[1]])?;
+    let conflict = StoreError::Conflict { id, first_frame: extent.first_frame };
+    let mut decoded: Option<Chunk> = None;
+    while let Some(chunk) = stored.next()? {
+        let header: Vec<u8> = chunk.get("header")?;
+        // The header has the checksum of the content: an equal one means the same frames.
+        if header == sent.header {
+            continue;
+        }
+        let payload: Vec<u8> = chunk.get("payload")?;
+        let kept = decode_stored(id, unsigned(chunk.get("first_frame")?), &header, &payload)?;
+        let sent_chunk = match &decoded {
+            Some(chunk) => chunk,
+            None => {
+                let chunk = decode(&sent.header, &sent.payload).map_err(|error| bad(error.to_string()))?;
+                decoded.insert(chunk)
+            }
+        };
+        if !checks::agree(&kept, sent_chunk) {
+            return Err(conflict.into());
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn insert(
+    db: &Connection,
+    key: i64,
+    extent: &ChunkExtent,
+    codec: Codec,
+    chunk: &EncodedChunk,
+) -> Result<(), Failure> {
+    db.prepare_cached(
+        "INSERT INTO frame_chunk (session_key, first_frame, frame_count, first_timestamp_micros,
+                                  last_timestamp_micros, codec, header, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        key,
+        signed(extent.first_frame),
+        extent.frame_count,
+        extent.first_timestamp.as_micros(),
+        extent.last_timestamp.as_micros(),
+        codec as u8,
+        chunk.header,
+        chunk.payload,
+    ])?;
+    Ok(())
+}
+
+fn add_marker(db: &Connection, key: i64, marker: &Marker) -> Result<(), Failure> {
+    db.prepare_cached(
+        "INSERT INTO marker (session_key, kind, timestamp_micros, label, duration_micros, count, cause)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+         WHERE NOT EXISTS (
+             SELECT 1 FROM marker
+             WHERE session_key = ?1 AND timestamp_micros = ?3 AND kind = ?2 AND label = ?4
+               AND duration_micros IS ?5 AND count IS ?6 AND cause IS ?7)",
+    )?
+    .execute(params![
+        key,
+        marker.kind.as_str(),
+        marker.timestamp.as_micros(),
+        marker.label,
+        marker.duration.map(Timestamp::as_micros),
+        marker.count.map(u64::cast_signed),
+        marker.cause,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn markers(db: &Connection, id: SessionId) -> Result<Vec<Marker>, Failure> {
+    let key = sessions::key(db, id)?;
+    let mut statement = db.prepare_cached(
+        "SELECT kind, timestamp_micros, label, duration_micros, count, cause FROM marker
+         WHERE session_key = ?1 ORDER BY timestamp_micros, id",
+    )?;
+    let markers = statement.query_map([key], rows::marker)?;
+    Ok(markers.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn index(db: &Connection, id: SessionId) -> Result<ChunkIndex, Failure> {
+    let key = sessions::key(db, id)?;
+    let mut statement = db.prepare_cached(
+        "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros FROM frame_chunk
+         WHERE session_key = ?1 ORDER BY first_frame",
+    )?;
+    let extents = statement.query_map([key], rows::extent)?.collect::<Result<_, _>>()?;
+    let index = ChunkIndex::from_extents(extents);
+    index.map_err(|error| corrupt(id, format!("its chunks don't meet: {error}")).into())
+}
+
+pub(super) const BY_FRAME: &str =
+    "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros,
+         header, payload FROM frame_chunk
+     WHERE session_key = ?1 AND first_frame <= ?2 ORDER BY first_frame DESC LIMIT 1";
+pub(super) const BY_TIME: &str =
+    "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros,
+         header, payload FROM frame_chunk
+     WHERE session_key = ?1 AND first_timestamp_micros <= ?2 ORDER BY first_timestamp_micros DESC LIMIT 1";
+
+/// A chunk as it lies in the database.
+pub(super) struct Found {
+    id: SessionId,
+    extent: ChunkExtent,
+    header: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Found {
+    /// Decodes the chunk, away from the database.
+    pub(super) fn decode(&self) -> Result<StoredChunk, StoreError> {
+        let chunk = decode_stored(self.id, self.extent.first_frame, &self.header, &self.payload)?;
+        if ChunkExtent::of(&chunk) != Some(self.extent) {
+            let first = self.extent.first_frame;
+            return Err(corrupt(self.id, format!("the chunk from frame {first} is not what its row says")));
+        }
+        Ok(StoredChunk { chunk, extent: self.extent })
+    }
+}
+
+pub(super) fn covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Result<Found, Failure> {
+    let key = sessions::key(db, id)?;
+    let find = |sql: &str, place: i64| {
+        let found = db.prepare_cached(sql)?.query_row(params![key, place], |row| {
+            let extent = rows::extent(row)?;
+            Ok(Found { id, extent, header: row.get("header")?, payload: row.get("payload")? })
+        });
+        found.optional()
+    };
+    let found = match query {
+        ChunkQuery::Frame(frame) => {
+            let found = i64::try_from(frame).map_or(Ok(None), |frame| find(BY_FRAME, frame))?;
+            found.filter(|found| frame < found.extent.end_frame())
+        }
+        ChunkQuery::Time(timestamp) => match find(BY_TIME, timestamp.as_micros())? {
+            Some(found) => Some(found),
+            None => find(BY_FRAME, 0)?,
+        },
+    };
+    match found {
+        Some(found) => Ok(found),
+        None => {
+            let frame_count = sessions::read(db, id)?.frame_count;
+            Err(StoreError::NoSuchFrame { id, frame_count }.into())
+        }
+    }
+}
+
+pub(super) fn decode_stored(
+    id: SessionId,
+    first_frame: u64,
+    header: &[u8],
+    payload: &[u8],
+) -> Result<Chunk, StoreError> {
+    decode(header, payload)
+        .map_err(|error| corrupt(id, format!("the chunk from frame {first_frame}: {error}")))
+}

@@ -1,0 +1,173 @@
+//! Rolling compaction and erasing, in steps that are each too small to delay other sessions.
+
+use posesession_core::{Chunk, ChunkExtent, Codec, EncodedChunk, SessionId, encode};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::chunks::{decode_stored, insert};
+use super::failure::{Failure, corrupt};
+use super::rows::{id_text, signed, unsigned};
+use super::sessions;
+use crate::compaction::{Size, groups};
+use crate::error::StoreError;
+
+/// How many chunks one step of erasing takes.
+const ERASE_CHUNKS: i64 = 64;
+/// How many free pages one step gives back.
+const VACUUM_PAGES: i64 = 512;
+/// How many free pages are kept for the next recordings: 4 MiB.
+const SPARE_PAGES: i64 = 1_024;
+
+/// Short chunks that are to become one, as they lie in the database.
+pub(super) struct Short {
+    id: SessionId,
+    key: i64,
+    chunks: Vec<(u64, EncodedChunk)>,
+}
+
+/// The long chunk made of them.
+pub(super) struct Long {
+    key: i64,
+    extent: ChunkExtent,
+    chunk: EncodedChunk,
+    /// The headers of the short ones, which have their checksums.
+    headers: Vec<Vec<u8>>,
+    short_bytes: u64,
+}
+
+/// Reads the next group of short chunks, if there is one.
+pub(super) fn next_group(db: &Connection, id: SessionId, remainder: bool) -> Result<Option<Short>, Failure> {
+    let key = sessions::key(db, id)?;
+    let mut statement = db.prepare_cached(
+        "SELECT c.frame_count, length(c.header) + length(c.payload) FROM frame_chunk c
+         JOIN session_recording s ON s.key = c.session_key
+         WHERE c.session_key = ?1 AND c.first_frame >= s.compacted_frames ORDER BY c.first_frame",
+    )?;
+    let sizes = statement
+        .query_map([key], |row| Ok(Size { frames: unsigned(row.get(0)?), bytes: unsigned(row.get(1)?) }))?;
+    let sizes = sizes.collect::<Result<Vec<_>, _>>()?;
+    let Some(&count) = groups(&sizes, remainder).first() else {
+        return Ok(None);
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT c.first_frame, c.header, c.payload FROM frame_chunk c
+         JOIN session_recording s ON s.key = c.session_key
+         WHERE c.session_key = ?1 AND c.first_frame >= s.compacted_frames ORDER BY c.first_frame LIMIT ?2",
+    )?;
+    let chunks = statement.query_map(params![key, signed(count as u64)], |row| {
+        Ok((unsigned(row.get(0)?), EncodedChunk { header: row.get(1)?, payload: row.get(2)? }))
+    })?;
+    Ok(Some(Short { id, key, chunks: chunks.collect::<Result<_, _>>()? }))
+}
+
+impl Short {
+    /// Joins and compresses the chunks, away from the database.
+    pub(super) fn join(self) -> Result<Long, StoreError> {
+        let id = self.id;
+        let decoded: Vec<_> = self
+            .chunks
+            .iter()
+            .map(|(first, chunk)| decode_stored(id, *first, &chunk.header, &chunk.payload))
+            .collect::<Result<_, _>>()?;
+        let joined = Chunk::concat(&decoded).map_err(|error| {
+            let first = decoded.first().map_or(0, Chunk::first_frame);
+            corrupt(id, format!("the chunks from frame {first} can't be joined: {error}"))
+        })?;
+        let damaged =
+            |what: String| corrupt(id, format!("the chunk from frame {}: {what}", joined.first_frame()));
+        let chunk = encode(&joined, Codec::Columnar).map_err(|error| damaged(error.to_string()))?;
+        let extent = ChunkExtent::of(&joined).ok_or_else(|| damaged("it has no frame".to_owned()))?;
+        let bytes = |chunk: &EncodedChunk| (chunk.header.len() + chunk.payload.len()) as u64;
+        let short_bytes = self.chunks.iter().map(|(_, chunk)| bytes(chunk)).sum();
+        let headers = self.chunks.into_iter().map(|(_, chunk)| chunk.header).collect();
+        Ok(Long { key: self.key, extent, chunk, headers, short_bytes })
+    }
+}
+
+impl Long {
+    pub(super) fn bytes(&self) -> usize {
+        self.chunk.payload.len()
+    }
+
+    /// Puts the long chunk in the place of the short ones; returns how many there were, or nothing if they are no
+    /// longer there: another compaction was faster, or the session is erased.
+    pub(super) fn replace(&self, db: &Connection) -> Result<Option<u64>, Failure> {
+        let range = params![self.key, signed(self.extent.first_frame), signed(self.extent.end_frame())];
+        let mut statement = db.prepare_cached(
+            "SELECT header FROM frame_chunk
+             WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3 ORDER BY first_frame",
+        )?;
+        let headers = statement.query_map(range, |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
+        if headers != self.headers {
+            return Ok(None);
+        }
+        db.prepare_cached(
+            "DELETE FROM frame_chunk WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3",
+        )?
+        .execute(range)?;
+        insert(db, self.key, &self.extent, Codec::Columnar, &self.chunk)?;
+        let bytes = (self.chunk.header.len() + self.chunk.payload.len()) as u64;
+        db.prepare_cached(
+            "UPDATE session_recording SET stored_bytes = stored_bytes - ?2 + ?3, compacted_frames = ?4 WHERE key = ?1",
+        )?
+        .execute(params![self.key, signed(self.short_bytes), signed(bytes), signed(self.extent.end_frame())])?;
+        Ok(Some(headers.len() as u64))
+    }
+}
+
+/// Hides a session for good; the rest of erasing it is [`erase_step`].
+pub(super) fn begin_erase(db: &Connection, id: SessionId) -> Result<i64, Failure> {
+    let key = db
+        .prepare_cached(
+            "UPDATE session_recording SET is_erased = 1, deleted_at_micros = coalesce(deleted_at_micros, 0)
+             WHERE id = ?1 AND is_erased = 0 RETURNING key",
+        )?
+        .query_row([id_text(id)], |row| row.get(0))
+        .optional()?;
+    key.ok_or_else(|| StoreError::SessionNotFound { id }.into())
+}
+
+/// Returns the sessions that are hidden for good, but not erased yet.
+pub(super) fn erasing(db: &Connection) -> Result<Vec<i64>, Failure> {
+    let mut statement = db.prepare_cached("SELECT key FROM session_recording WHERE is_erased = 1")?;
+    let keys = statement.query_map([], |row| row.get(0))?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// Erases some of a hidden session's chunks, or if there are none left, all the rest; returns whether that was all.
+pub(super) fn erase_step(db: &Connection, key: i64) -> Result<bool, Failure> {
+    let chunks = db
+        .prepare_cached(
+            "DELETE FROM frame_chunk WHERE session_key = ?1 AND first_frame IN (
+                 SELECT first_frame FROM frame_chunk WHERE session_key = ?1 ORDER BY first_frame LIMIT ?2)",
+        )?
+        .execute([key, ERASE_CHUNKS])?;
+    if chunks > 0 {
+        return Ok(false);
+    }
+    db.prepare_cached("DELETE FROM marker WHERE session_key = ?1")?.execute([key])?;
+    db.prepare_cached("DELETE FROM session_search WHERE session_key = ?1")?.execute([key])?;
+    let skeleton: Option<Option<i64>> = db
+        .prepare_cached("DELETE FROM session_recording WHERE key = ?1 RETURNING skeleton_id")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    db.prepare_cached(
+        "DELETE FROM skeleton WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM session_recording WHERE skeleton_id = ?1)",
+    )?
+    .execute([skeleton.flatten()])?;
+    Ok(true)
+}
+
+/// Gives some free pages back to the file system, beyond those that the next recordings will need; returns whether
+/// there is nothing more to give.
+pub(super) fn vacuum_step(db: &Connection) -> Result<bool, Failure> {
+    let free: i64 = db.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    let surplus = (free - SPARE_PAGES).min(VACUUM_PAGES);
+    if surplus <= 0 {
+        return Ok(true);
+    }
+    let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+    // Each row is one page given back.
+    let mut pages = statement.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(false)
+}

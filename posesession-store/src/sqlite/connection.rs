@@ -1,0 +1,173 @@
+//! Opening the database: settings, schema versions, and the proof that they are as wanted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::failure::Failure;
+use crate::error::StoreError;
+
+/// `pose`, in the database's header: that the file is one of ours.
+const APPLICATION_ID: i64 = 0x706f_7365;
+
+/// The steps from each schema version to the next.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// The settings of every connection. WAL with FULL syncs the log at each commit, before it returns.
+const SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 1000;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA foreign_keys = ON;
+    PRAGMA cell_size_check = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA trusted_schema = OFF;
+";
+
+/// How long a statement waits for another process's lock.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const CACHED_STATEMENTS: usize = 64;
+
+/// Opens the database, making it if it isn't there, and brings its schema to this version.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut db = open(path, flags)?;
+    let version = check_origin(&db, path)?;
+    if version == 0 {
+        // Only a database without tables takes this setting.
+        db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
+    }
+    db.execute_batch(SETTINGS)?;
+    migrate(&mut db, version)?;
+    Ok(db)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
+    let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.execute_batch(SETTINGS)?;
+    db.execute_batch("PRAGMA query_only = ON;")?;
+    Ok(db)
+}
+
+/// Returns whether the settings that SQLite really has make a commit durable.
+pub(super) fn is_durable(db: &Connection) -> Result<bool, Failure> {
+    let journal: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let synchronous: i64 = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    Ok(journal == "wal" && synchronous >= 2)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(db)
+}
+
+/// Returns the schema version, zero for a new database; refuses files that are not ours.
+fn check_origin(db: &Connection, path: &Path) -> Result<i64, Failure> {
+    let not_ours = || StoreError::NotADatabase { path: path.to_owned() };
+    let read = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let application = match read("application_id") {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(not_ours().into());
+        }
+        application => application?,
+    };
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (application != 0 || tables > 0) {
+        return Err(not_ours().into());
+    }
+    let found = read("user_version")?;
+    let known = latest_version();
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known }.into());
+    }
+    Ok(found)
+}
+
+fn migrate(db: &mut Connection, version: i64) -> Result<(), Failure> {
+    if version == latest_version() {
+        return Ok(());
+    }
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    for step in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", latest_version())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn latest_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_settings_that_sync_each_commit_count_as_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open_writer(&folder.path().join("posesession.db")).unwrap();
+        assert!(is_durable(&db).unwrap());
+        db.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
+        assert!(!is_durable(&db).unwrap());
+        db.execute_batch("PRAGMA synchronous = EXTRA").unwrap();
+        assert!(is_durable(&db).unwrap());
+        db.execute_batch("PRAGMA journal_mode = MEMORY").unwrap();
+        assert!(!is_durable(&db).unwrap());
+    }
+
+    #[test]
+    fn settings_are_as_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("posesession.db");
+        let db = open_writer(&path).unwrap();
+        let reader = open_reader(&path).unwrap();
+        for (pragma, wanted) in [
+            ("auto_vacuum", 2),
+            ("wal_autocheckpoint", 1000),
+            ("journal_size_limit", 64 << 20),
+            ("busy_timeout", 5_000),
+            ("foreign_keys", 1),
+            ("cell_size_check", 1),
+            ("secure_delete", 1),
+            ("trusted_schema", 0),
+            ("application_id", APPLICATION_ID),
+            ("user_version", 1),
+        ] {
+            for db in [&db, &reader] {
+                let value: i64 = db.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
+                assert_eq!(value, wanted, "{pragma}");
+            }
+        }
+        assert!(reader.execute("DELETE FROM account", []).is_err());
+    }
+
+    #[test]
+    fn logical_names_are_there_for_sql() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open_writer(&folder.path().join("posesession.db")).unwrap();
+        db.execute(
+            "INSERT INTO session_recording (id, name, description, created_at_micros, duration_micros, user_id, status,
+             metadata, sort_name) VALUES ('x', 'n', 'd', 1700000000123456, 1500000, 1, 'completed', '{}', 'n')",
+            [],
+        )
+        .unwrap();
+        let row: (String, f64) = db
+            .query_row("SELECT created_at, duration FROM session_recording", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(row, ("2023-11-14T22:13:20.123Z".to_owned(), 1.5));
+    }
+}

@@ -1,0 +1,63 @@
+//! A page of sessions in SQL. A query in, sessions out.
+
+use std::fmt::Write as _;
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use super::failure::Failure;
+use super::rows::{self, SESSION_COLUMNS, SESSION_TABLES, Skeletons, id_text};
+use crate::listing::{Place, SortKey, search_words};
+use crate::query::{SessionPage, SessionQuery, SessionSort};
+
+pub(super) fn list(db: &Connection, query: &SessionQuery) -> Result<SessionPage, Failure> {
+    let (sql, parameters) = statement(query)?;
+    let mut skeletons = Skeletons::new();
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement
+        .query_map(rusqlite::params_from_iter(parameters), |row| rows::session(row, &mut skeletons))?;
+    let mut sessions = found.collect::<Result<Vec<_>, _>>()?;
+    let more = sessions.len() > query.limit;
+    sessions.truncate(query.limit);
+    let last = sessions.last().filter(|_| more);
+    let next = last.map(|session| Place::of(session, query.sort).to_cursor(query));
+    Ok(SessionPage { sessions, next })
+}
+
+/// Writes the statement. Only words of this program go into its text; what users wrote are parameters.
+fn statement(query: &SessionQuery) -> Result<(String, Vec<Value>), Failure> {
+    let column = match query.sort {
+        SessionSort::CreatedAt => "s.created_at_micros",
+        SessionSort::Name => "s.sort_name",
+        SessionSort::Duration => "s.duration_micros",
+        SessionSort::FrameCount => "s.frame_count",
+    };
+    let (direction, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+    let mut sql = format!(
+        "SELECT {SESSION_COLUMNS} FROM {SESSION_TABLES} WHERE s.user_id = ? AND s.deleted_at_micros IS NULL"
+    );
+    let mut parameters = vec![Value::Integer(query.user_id.0)];
+    if let Some(status) = query.status {
+        sql.push_str(" AND s.status = ?");
+        parameters.push(Value::Text(status.as_str().to_owned()));
+    }
+    for word in search_words(query) {
+        // instr, not LIKE: no character is special to it.
+        sql.push_str(
+            " AND EXISTS (SELECT 1 FROM session_search f WHERE f.session_key = s.key AND instr(f.text, ?) > 0)",
+        );
+        parameters.push(Value::Text(word));
+    }
+    if let Some(Place { key, id }) = Place::from_cursor(query)? {
+        // Writing to a String can't fail.
+        let _written = write!(sql, " AND ({column}, s.id) {beyond} (?, ?)");
+        parameters.push(match key {
+            SortKey::Number(number) => Value::Integer(number),
+            SortKey::Text(text) => Value::Text(text),
+        });
+        parameters.push(Value::Text(id_text(id)));
+    }
+    let _written = write!(sql, " ORDER BY {column} {direction}, s.id {direction} LIMIT ?");
+    parameters.push(Value::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX - 1) + 1));
+    Ok((sql, parameters))
+}
