@@ -33,7 +33,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             CursorOutput::Frame(shown) => {
                 let frame = &shown.frame;
                 let [x, y] = [0, 1].map(|i| frame.pose_data.values.get(i).copied().unwrap_or(f32::NAN));
-                println!("{:8.3} s  frame {:4}  nose at {x:.3}, {y:.3}", frame.timestamp.as_secs_f64(), frame.frame_number);
+                println!(
+                    "{:8.3} s  frame {:4}  nose at {x:.3}, {y:.3}",
+                    frame.timestamp.as_secs_f64(),
+                    frame.frame_number
+                );
             }
             CursorOutput::StateChanged(state) => println!("-- {} at rate {}", state.status, state.rate),
             CursorOutput::WaitUntil(time) => tokio::time::sleep(time.saturating_sub(begun.elapsed())).await,

@@ -28,7 +28,15 @@ impl Traced {
     fn start(data: &Path, trace: &Path) -> Self {
         assert!(Path::new(STRACE).exists(), "this test needs {STRACE}: `make setup` installs it");
         let mut strace = Command::new(STRACE)
-            .args(["-f", "-y", "-s", "300", "-e", "trace=pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync", "-o"])
+            .args([
+                "-f",
+                "-y",
+                "-s",
+                "300",
+                "-e",
+                "trace=pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync",
+                "-o",
+            ])
             .arg(trace)
             .arg(env!("CARGO_BIN_EXE_posesession"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -38,7 +46,8 @@ impl Traced {
             .unwrap();
         let mut line = String::new();
         BufReader::new(strace.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").expect("the server's first line").to_owned();
+        let address =
+            line.trim().strip_prefix("listening on http://").expect("the server's first line").to_owned();
         Self { strace, address }
     }
 
@@ -104,7 +113,8 @@ async fn the_database_is_synced_before_an_acknowledgement_is_sent() {
     let created = sent("session_created").expect("the answer to start_recording in the trace");
     let acknowledged = sent("ack").expect("the acknowledgement in the trace");
     let before = &calls[created..acknowledged];
-    let written = before.iter().rposition(|call| *call == Call::WalWritten).expect("frames written to the WAL");
+    let written =
+        before.iter().rposition(|call| *call == Call::WalWritten).expect("frames written to the WAL");
     let synced = before.iter().rposition(|call| *call == Call::WalSynced).expect("the WAL synced");
     assert!(synced > written, "the last sync of the WAL covers the last write before the acknowledgement");
 }
