@@ -89,12 +89,14 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Malformed
 
 /// Refuses foreign requests, counts responses and adds the security headers that a handler did not set itself.
 pub(crate) async fn guard(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let authority = request.uri().authority().map(|authority| authority.as_str());
     let mut response = match state.own_names.check(authority, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
     state.metrics.response(response.status());
+    tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

@@ -62,7 +62,7 @@ pub async fn run(
             state: Arc::clone(&state),
             draining: draining.clone(),
         };
-        tracker.spawn(connection.serve());
+        tracker.spawn(state.cut_off.clone().run_until_cancelled_owned(connection.serve()));
     }
 
     drop(listener);
@@ -78,8 +78,12 @@ pub async fn run(
     };
     if tokio::time::timeout(state.config.shutdown_grace, drained).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut off");
+        state.cut_off.cancel();
+        tracker.wait().await;
+        state.sockets.wait().await;
     }
     keeper.abort();
+    state.storage.close().await;
     tracing::info!("stopped");
     Ok(())
 }

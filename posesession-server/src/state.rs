@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use posesession_ws::{RecordOptions, RecordService, ReplayOptions, ReplayService};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
@@ -20,6 +21,8 @@ pub(crate) struct AppState {
     pub(crate) metrics: Metrics,
     /// The WebSockets, which live on after their HTTP connections.
     pub(crate) sockets: TaskTracker,
+    /// Cancelled when connections that don't end by themselves are no longer waited for.
+    pub(crate) cut_off: CancellationToken,
     pub(crate) record: RecordService,
     pub(crate) replay: ReplayService,
 }
@@ -35,6 +38,7 @@ impl AppState {
             own_names: OwnNames::of(address),
             metrics: Metrics::default(),
             sockets: TaskTracker::new(),
+            cut_off: CancellationToken::new(),
             record,
             replay: ReplayService::new(store, ReplayOptions::default()),
         }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use posesession_core::SessionId;
 use posesession_store::{
-    MediaError, MediaStore, MemoryStore, SessionChange, SessionStore, StoreError, VideoType,
+    MediaError, MediaStore, SessionChange, SessionStore, SqliteStore, StoreError, VideoType,
 };
 use thiserror::Error;
 
+const DATABASE_FILE: &str = "posesession.db";
 const LOCK_FILE: &str = "posesession.lock";
 const MEDIA_FOLDER: &str = "media";
 
@@ -19,8 +20,15 @@ const MEDIA_FOLDER: &str = "media";
 pub struct Storage {
     store: Arc<dyn SessionStore>,
     media: Option<Arc<MediaStore>>,
-    /// Held as long as the storage is open; the operating system releases it when the process dies.
-    lock: Option<File>,
+    folder: Option<OpenFolder>,
+}
+
+/// What is to be closed when the storage is.
+#[derive(Debug)]
+struct OpenFolder {
+    sqlite: Arc<SqliteStore>,
+    /// Held as long as the storage is there; the operating system releases it when the process dies.
+    lock: File,
 }
 
 impl Storage {
@@ -36,10 +44,11 @@ impl Storage {
         let lock = lock(folder)?;
         let media = MediaStore::open_folder(folder.join(MEDIA_FOLDER))
             .map_err(|source| StorageError::Media { folder: folder.to_owned(), source })?;
-        let mut storage = Self::new(Arc::new(MemoryStore::new()), Some(Arc::new(media)));
-        storage.lock = Some(lock);
-        let recovered = storage.recover().await;
-        recovered.map_err(|source| StorageError::Store { folder: folder.to_owned(), source })?;
+        let broken = |source| StorageError::Store { folder: folder.to_owned(), source };
+        let sqlite = Arc::new(SqliteStore::open(folder.join(DATABASE_FILE)).await.map_err(broken)?);
+        let store: Arc<dyn SessionStore> = Arc::clone(&sqlite) as _;
+        let storage = Self { store, media: Some(Arc::new(media)), folder: Some(OpenFolder { sqlite, lock }) };
+        storage.recover().await.map_err(broken)?;
         Ok(storage)
     }
 
@@ -47,7 +56,7 @@ impl Storage {
     /// [`Storage::open`] this changes nothing in them.
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, media: Option<Arc<MediaStore>>) -> Self {
-        Self { store, media, lock: None }
+        Self { store, media, folder: None }
     }
 
     /// Returns the sessions.
@@ -60,6 +69,17 @@ impl Storage {
     #[must_use]
     pub fn media(&self) -> Option<&Arc<MediaStore>> {
         self.media.as_ref()
+    }
+
+    /// Does what is queued, closes the database and lets go of the folder; calls that come later fail. Stores of the
+    /// caller's own are left open.
+    pub(crate) async fn close(&self) {
+        if let Some(folder) = &self.folder {
+            folder.sqlite.close().await;
+            if let Err(error) = folder.lock.unlock() {
+                tracing::warn!(%error, "the data folder's lock is held until the process ends");
+            }
+        }
     }
 
     async fn recover(&self) -> Result<(), StoreError> {

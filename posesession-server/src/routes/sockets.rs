@@ -65,7 +65,7 @@ where
     let slot = request.extensions_mut().remove::<Slot>();
     let upgrade = hyper::upgrade::on(&mut request);
     let connection_state = Arc::clone(state);
-    state.sockets.spawn(async move {
+    let socket = async move {
         let _slot = slot;
         let Some((stream, read)) = upgrade.await.ok().and_then(tcp) else {
             tracing::debug!("a WebSocket's connection broke off before it was one");
@@ -77,7 +77,8 @@ where
         if let Err(error) = serve(from_websocket(socket)).await {
             tracing::debug!(?kind, %error, "a WebSocket broke off");
         }
-    });
+    };
+    state.sockets.spawn(state.cut_off.clone().run_until_cancelled_owned(socket));
     Ok(handshake.accept())
 }
 

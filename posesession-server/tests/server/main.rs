@@ -12,3 +12,4 @@ mod sockets;
 mod slow;
 mod documented;
 mod program;
+mod restart;

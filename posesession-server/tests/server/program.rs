@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::SOON;
 
-fn posesession(data: &Path, listen: &str) -> Command {
+pub(crate) fn posesession(data: &Path, listen: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posesession"));
     command.args(["serve", "--listen", listen, "--data"]).arg(data);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -16,7 +16,7 @@ fn posesession(data: &Path, listen: &str) -> Command {
 }
 
 /// Starts the program and returns it with the address that it prints.
-async fn started(data: &Path) -> (Child, String) {
+pub(crate) async fn started(data: &Path) -> (Child, String) {
     let mut child = posesession(data, "127.0.0.1:0").spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = tokio::time::timeout(SOON, lines.next_line()).await.expect("a first line").unwrap().unwrap();
@@ -26,7 +26,7 @@ async fn started(data: &Path) -> (Child, String) {
 }
 
 /// Runs the program to its end and returns its exit code and what it wrote to stderr.
-async fn ended(mut command: Command) -> (i32, String) {
+pub(crate) async fn ended(mut command: Command) -> (i32, String) {
     let mut child = command.spawn().unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();

@@ -127,17 +127,17 @@ async fn a_live_session_can_be_read_and_replayed() {
 #[tokio::test]
 async fn stopping_the_server_finishes_its_recordings() {
     let server = TestServer::start().await;
-    let store = server.store.clone();
     let mut client = RecordClient::connect(&server.ws("/ws/pose")).await.unwrap();
     let id = soon(client.start_recording(&named("cut short"))).await.unwrap();
     send_frames(&mut client, 30, b"").await;
     acknowledged(&mut client, 29).await;
     let other = server.recorded("watched", 300).await;
     let mut replay = soon(ReplayClient::connect(&server.ws(&format!("/ws/replay/{other}")))).await.unwrap();
-    server.stop().await;
-    let session = store.read_session(id).await.unwrap();
-    assert_eq!(session.status.as_str(), "completed");
-    assert_eq!(session.frame_count, 30);
+    let folder = server.stop().await;
+    let next = TestServer::start_in(folder, |_config| {}).await;
+    let session = next.json(&format!("/api/sessions/{id}")).await;
+    assert_eq!(session["status"], "completed");
+    assert_eq!(session["frame_count"], 30);
     let told = async {
         loop {
             if let RecordEvent::Closed(reason) = client.next_event().await.unwrap() {

@@ -58,6 +58,8 @@ impl TestServer {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // An impatient server may close an idle connection just when it is used again.
+            .pool_max_idle_per_host(0)
             .timeout(SOON)
             .build()
             .unwrap();
