@@ -243,3 +243,38 @@ async fn open_sockets_keep_their_places_among_the_connections() {
     };
     soon(again).await;
 }
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_ends_its_connection_but_not_the_recording() {
+    let server = TestServer::start().await;
+    let mut controller = RecordClient::connect(&server.ws("/ws/pose")).await.unwrap();
+    let id = soon(controller.start_recording(&named("goes on"))).await.unwrap();
+    let (mut sender, _) = connect_async(server.ws("/ws/pose")).await.unwrap();
+    let frame =
+        r#"{"type":"frame","timestamp":0.5,"landmarks":[{"x":0.5,"y":0.4,"z":0.0,"visibility":0.99}]}"#;
+    sender.send(tungstenite::Message::text(frame)).await.unwrap();
+    let stored = async {
+        while server.json(&format!("/api/sessions/{id}")).await["frame_count"] != 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(stored).await;
+    // The server may close before it has read all of it.
+    sender.send(tungstenite::Message::binary(vec![1; 17 << 20])).await.ok();
+    let closed = async {
+        loop {
+            match sender.next().await {
+                Some(Ok(tungstenite::Message::Close(reason))) => {
+                    break reason.map(|reason| reason.code.into());
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break None,
+            }
+        }
+    };
+    let code: Option<u16> = soon(closed).await;
+    assert!(matches!(code, None | Some(1009)), "{code:?}");
+    let finalized = soon(controller.stop_recording(Some(id))).await.unwrap();
+    assert_eq!(finalized.session.frame_count, 1);
+    assert_eq!(finalized.session.status.as_str(), "completed");
+}
