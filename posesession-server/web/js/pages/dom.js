@@ -40,7 +40,8 @@ export function showNotice(text, kind = "info") {
 
 /** @param {unknown} thrown */
 export function showProblem(thrown) {
-  showNotice(describeError(thrown), "problem");
+  const text = describeError(thrown);
+  showNotice(/[.!?]$/.test(text) ? text : `${text}.`, "problem");
 }
 
 /**

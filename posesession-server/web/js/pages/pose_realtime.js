@@ -2,7 +2,7 @@
 // Shows live poses, of this camera or of a remote stream, and controls their recording.
 
 import { listCameras } from "../capture.js";
-import { describeError, PosesessionError } from "../errors.js";
+import { PosesessionError } from "../errors.js";
 import { formatBytes, formatTime } from "../format.js";
 import { RecordClient, SessionApi } from "../posesession.js";
 import { SkeletonCanvas } from "../skeleton_canvas.js";
@@ -290,4 +290,4 @@ publishState({ framesSent: 0, framesNotSent: 0, frameCount: 0 });
 showSourceChoice();
 setInterval(showRate, RATE_WINDOW_MS);
 void connection.open();
-openSource().catch((error) => showNotice(describeError(error), "problem"));
+void attempt(openSource);
