@@ -44,6 +44,7 @@ import { frameFromJson } from "./json_frame.js";
  * @property {Message} recording_started
  * @property {Message} recording_stopped
  * @property {Message} ack
+ * @property {Message} gap live messages of a watched stream that were lost, because this client was too slow
  * @property {PosesessionError} error what no command waits for: a refused frame, a broken message
  * @property {FrameNotSent} frame_not_sent
  *
@@ -309,6 +310,7 @@ export class RecordClient extends Emitter {
       case "recording_started":
       case "recording_stopped":
       case "ack":
+      case "gap":
         this.emit(message.type, message);
         break;
       default:

@@ -18,7 +18,7 @@ import { frameFromJson } from "./json_frame.js";
  * @property {number} [timestamp] seconds within the session
  * @property {number} [frame_number]
  * @property {number} [fraction] 0 to 1
- * @property {string | number} [marker]
+ * @property {string} [marker] its label
  * @property {"before" | "nearest" | "exact"} [mode]
  *
  * @typedef {object} Range
@@ -27,7 +27,7 @@ import { frameFromJson } from "./json_frame.js";
  * @property {"none" | "loop" | "ping_pong"} [loop]
  *
  * @typedef {object} ReplayEvents
- * @property {Message} session the recording, its skeleton, duration, gaps and markers
+ * @property {Message} session the recording, its skeleton, duration, gaps and markers; again when a live one ends
  * @property {Message} state
  * @property {DecodedFrame} frame of the current epoch
  * @property {PosesessionError} error what no command waits for

@@ -199,18 +199,19 @@ test("status, acks and notices are events; messages of a later version are ignor
   const { client, socket } = await connected();
   /** @type {string[]} */
   const seen = [];
-  for (const name of /** @type {const} */ (["recording_status", "recording_started", "recording_stopped", "ack"])) {
+  for (const name of /** @type {const} */ (["recording_status", "recording_started", "recording_stopped", "ack", "gap"])) {
     client.on(name, (message) => seen.push(message.type));
   }
   client.on("error", (error) => seen.push(error.code));
   socket.receive({ type: "recording_started", session_id: "s" });
   socket.receive({ type: "ack", stored_through: 4 });
   socket.receive({ type: "recording_status", status: "recording" });
+  socket.receive({ type: "gap", stream: "default", count: 3 });
   socket.receive({ type: "recording_stopped", session_id: "s" });
   socket.receive({ type: "from_the_future" });
   socket.onmessage?.({ data: "{" });
   socket.receive(new ArrayBuffer(0));
   socket.receive(Uint8Array.of(1, 0, 0).buffer);
   await settled();
-  assert.deepEqual(seen, ["recording_started", "ack", "recording_status", "recording_stopped", "bad_message", "bad_binary"]);
+  assert.deepEqual(seen, ["recording_started", "ack", "recording_status", "gap", "recording_stopped", "bad_message", "bad_binary"]);
 });

@@ -70,6 +70,7 @@ recording.on("status", (status) => {
   setText("frame-count", String(status.frame_count));
   setText("gaps", String(status.gaps ?? 0));
   setText("stored-through", String(status.stored_through ?? "–"));
+  if (status.trouble) showNotice(`The server has trouble: ${status.trouble}`, "problem");
   setText("video-stored", status.video_stored_bytes ? formatBytes(status.video_stored_bytes) : "–");
   publishState({ frameCount: status.frame_count, storedThrough: status.stored_through ?? "", duration: status.duration });
 });

@@ -96,8 +96,6 @@ export class CameraSource extends Emitter {
   async attach(options = {}) {
     await this.#client.publish({ stream: this.stream, skeleton: MEDIAPIPE_33, publisher: this.#publisher, ...options });
     this.#published = true;
-    // The status of a recording goes to those who watch; another program may start one on this stream.
-    await this.#client.subscribe({ stream: this.stream, format: "binary" });
   }
 
   close() {

@@ -45,9 +45,8 @@ client.on("session", ({ session, duration, frame_count: frameCount, markers = []
   setText("session-name", session.name || "Without a name");
   document.title = `${session.name} · Replay · posesession`;
   setText("session-facts", `${formatDate(session.created_at)} · ${session.status}${live ? " · still being recorded" : ""}`);
-  setText("duration", formatTime(duration));
   setText("frame-count", String(frameCount));
-  seek.max = String(duration);
+  showEnd(duration);
   showMarkers(markers);
   publishState({ sessionId: session.id, duration, frameCount });
   if (frameCount === 0) showNotice("This session has no frames: nothing was recorded in it.");
@@ -75,6 +74,12 @@ client.on("close", ({ code }) => {
   if (code !== 1000) showNotice("The connection to the server ended. Reload the page to go on.", "problem");
 });
 
+/** @param {number} duration which grows while a session is still being recorded, seconds */
+function showEnd(duration) {
+  setText("duration", formatTime(duration));
+  seek.max = String(duration);
+}
+
 /** @param {Marker[]} markers */
 function showMarkers(markers) {
   byId("markers-section", HTMLElement).hidden = markers.length === 0;
@@ -99,6 +104,7 @@ function showRate(current) {
 
 function showPosition() {
   const position = client.position;
+  if (client.session?.live && position > Number(seek.max)) showEnd(position);
   if (!scrubbing) seek.value = String(position);
   const text = formatTime(scrubbing ? Number(seek.value) : position);
   setText("time", text);
