@@ -1,5 +1,7 @@
 //! An acknowledgement leaves the real server only after the database is synced: seen in its system calls.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper that fails fails the test")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -32,7 +34,7 @@ impl Traced {
                 "-f",
                 "-y",
                 "-s",
-                "300",
+                "4000",
                 "-e",
                 "trace=pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync",
                 "-o",
