@@ -251,10 +251,10 @@ impl ReplayCursor {
     }
 
     /// Returns whether a seek waits for its chunk. The first [`CursorOutput::StateChanged`] after which this is false
-    /// says where the seek landed.
+    /// says where the seek landed, or with which cause its chunk failed.
     #[must_use]
     pub fn is_seeking(&self) -> bool {
-        self.seek.is_some() && self.extent.frame_count > 0
+        self.seek.is_some() && self.cause.is_none() && self.extent.frame_count > 0
     }
 
     /// Returns where the replay stands at `now`.

@@ -224,9 +224,12 @@ fn a_seek_whose_chunk_fails_is_tried_again_by_play_or_another_seek() {
     let seek = |sim: &mut Sim| {
         sim.seek_frame(9);
         poll_until_needed(sim, ChunkQuery::Frame(9));
+        assert!(sim.cursor.is_seeking());
         sim.cursor.fail_chunk(sim.now, ChunkQuery::Frame(9), "gone");
         assert_eq!(sim.settle(), CursorOutput::Paused);
-        assert_eq!(sim.state().cause.as_deref(), Some("gone"));
+        let (_, state) = sim.states.last().unwrap();
+        assert_eq!((state.epoch, state.cause.as_deref()), (1, Some("gone")));
+        assert!(!sim.cursor.is_seeking(), "whoever waits for the seek is answered");
         sim.take_shown();
     };
     seek(&mut sim);
