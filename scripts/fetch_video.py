@@ -7,7 +7,7 @@
                     (so that it can be repeated without a jump); Chromium plays it as a fake camera
 
 Both packages are BSD-3-Clause, (c) perfanalytics. Needs Python 3.10, its pip, and ffmpeg for the webcam.
-Prints the path of what was asked for as its last line.
+Prints the path of what was asked for.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> int:
     except (FetchError, OSError) as error:
         print(f"fetch_video: {error}", file=sys.stderr)
         return 1
-    say(str(path))
+    print(path)
     return 0
 
 

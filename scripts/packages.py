@@ -86,8 +86,8 @@ POSE2SIM = Package(
 
 
 def say(message: str) -> None:
-    """Prints one line of progress."""
-    print(message, flush=True)
+    """Prints one line of progress, apart from what a program answers."""
+    print(message, file=sys.stderr, flush=True)
 
 
 def sha256(data: bytes) -> str:
