@@ -207,9 +207,9 @@ class PoseSource:
 
     def __init__(self, options: SourceOptions) -> None:
         # Here, since both take seconds to load, and who only encodes frames needs neither.
-        os.environ.setdefault("GLOG_minloglevel", "2")
         import cv2
         import mediapipe
+        import numpy
 
         self._cv2 = cv2
         self._options = options
@@ -219,8 +219,11 @@ class PoseSource:
             what = "camera" if self.is_camera else "video file"
             raise StreamerError(f"cannot open the {what} {options.source}")
         self.fps = self._video.get(cv2.CAP_PROP_FPS) or None
-        self._pose = mediapipe.solutions.pose.Pose(model_complexity=1)
         self.frames_skipped = 0
+        # The first inference takes far longer than any other: not in the middle of a stream.
+        with native_log_hidden():
+            self._pose = mediapipe.solutions.pose.Pose(model_complexity=1)
+            self._pose.process(numpy.zeros((64, 64, 3), numpy.uint8))
 
     def sightings(self) -> Iterator[Sighting]:
         """Yields what is seen, picture by picture, until the file ends (a camera never does)."""
@@ -285,6 +288,20 @@ class PoseSource:
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, options.image_quality])
         return jpeg.tobytes() if done else b""
+
+
+@contextlib.contextmanager
+def native_log_hidden() -> Iterator[None]:
+    """Drops what native code writes to stderr meanwhile: MediaPipe notes there how it starts."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class Progress:
