@@ -1,0 +1,175 @@
+// @ts-check
+// Headless Chromium with a real video as its webcam, and an account of all that went wrong in its pages.
+
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { chromiumBinary, playwright, SCREENSHOTS, webcamVideo } from "./prerequisites.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/** MediaPipe's WebAssembly writes its log, also mere notes, where browsers show errors. */
+const VISION_NOTE = /^(INFO:|[IW]\d{4} )/;
+const START_TIMEOUT_MS = 90_000;
+
+/** A browser with one profile of its own. */
+export class Browser {
+  #context;
+  #profile;
+  /** What no page should ever say: console errors, uncaught exceptions, failed requests. @type {string[]} */
+  problems = [];
+
+  /**
+   * @param {import("playwright-core").BrowserContext} context
+   * @param {string} profile
+   */
+  constructor(context, profile) {
+    this.#context = context;
+    this.#profile = profile;
+    context.setDefaultTimeout(START_TIMEOUT_MS);
+  }
+
+  static async start() {
+    const profile = await mkdtemp(path.join(tmpdir(), "posesession-chromium-"));
+    const context = await playwright().chromium.launchPersistentContext(profile, {
+      executablePath: chromiumBinary(),
+      // The old headless mode, which the library asks for, has no fake webcam.
+      headless: false,
+      viewport: { width: 1280, height: 960 },
+      args: [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        `--use-file-for-fake-video-capture=${webcamVideo()}`,
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+      ],
+    });
+    return new Browser(context, profile);
+  }
+
+  /**
+   * Opens a page, and notes what goes wrong in it.
+   * @param {string} address
+   */
+  async open(address) {
+    const page = await this.#context.newPage();
+    page.on("console", (message) => {
+      if (message.type() !== "error") return;
+      const { url } = message.location();
+      if (url.includes("/vision/") && VISION_NOTE.test(message.text())) return;
+      this.problems.push(`${page.url()}: ${message.text()} (${url})`);
+    });
+    page.on("pageerror", (error) => this.problems.push(`${page.url()}: ${error.stack ?? error}`));
+    page.on("response", (answer) => {
+      if (answer.status() >= 400) this.problems.push(`${answer.request().method()} ${answer.url()}: ${answer.status()}`);
+    });
+    page.on("request", (request) => {
+      const { protocol, host } = new URL(request.url());
+      if (protocol.startsWith("http") && host !== new URL(address).host) this.problems.push(`a request to another host: ${request.url()}`);
+    });
+    await page.goto(address);
+    return page;
+  }
+
+  async stop() {
+    await this.#context.close();
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}
+
+/**
+ * Waits until the page says that it is in a state: `data-*` of its root element.
+ * @param {Page} page
+ * @param {Record<string, string>} wanted
+ */
+export async function waitForState(page, wanted) {
+  try {
+    await page.waitForFunction(
+      (entries) => entries.every(([name, value]) => document.documentElement.dataset[name] === value),
+      Object.entries(wanted),
+    );
+  } catch (error) {
+    throw new Error(`the page is not in ${JSON.stringify(wanted)} but in ${JSON.stringify(await state(page))}, says: ${await notice(page)}`, { cause: error });
+  }
+}
+
+/**
+ * Waits until a number that the page shows in its root element has risen to `least`.
+ * @param {Page} page
+ * @param {string} name
+ * @param {number} least
+ */
+export async function waitForNumber(page, name, least) {
+  try {
+    await page.waitForFunction(([key, limit]) => Number(document.documentElement.dataset[key]) >= Number(limit), /** @type {const} */ ([name, least]));
+  } catch (error) {
+    throw new Error(`${name} does not reach ${least}: ${JSON.stringify(await state(page))}, the page says: ${await notice(page)}`, { cause: error });
+  }
+}
+
+/**
+ * @param {Page} page
+ * @returns {Promise<Record<string, string>>}
+ */
+export function state(page) {
+  return page.evaluate(() => /** @type {Record<string, string>} */ ({ ...document.documentElement.dataset }));
+}
+
+/** @param {Page} page */
+function notice(page) {
+  return page.evaluate(() => document.getElementById("notice")?.textContent ?? "");
+}
+
+/**
+ * How many of the overlay's pixels have the skeleton's colours of the left or right side, and a digest of which. (A live
+ * picture is drawn on the same canvas: that something is drawn would not say much.)
+ * @param {Page} page
+ */
+export function overlay(page) {
+  return page.evaluate(() => {
+    const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("overlay"));
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    const isNear = (/** @type {number} */ at, /** @type {number[]} */ colour) => colour.every((value, channel) => Math.abs(data[at + channel] - value) < 8);
+    let drawn = 0;
+    let digest = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      if (!isNear(at, [0x3f, 0xc6, 0xff]) && !isNear(at, [0xff, 0xab, 0x1f])) continue;
+      drawn += 1;
+      digest = (digest * 31 + at) >>> 0;
+    }
+    return { drawn, digest };
+  });
+}
+
+/**
+ * Moves the seek slider as a user does who lets go of it at `seconds`.
+ * @param {Page} page
+ * @param {number} seconds
+ */
+export async function seekTo(page, seconds) {
+  await page.locator("#seek").evaluate((slider, value) => {
+    const input = /** @type {HTMLInputElement} */ (slider);
+    input.value = String(value);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }, seconds);
+}
+
+/**
+ * Keeps a picture of the page for people to look at.
+ * @param {Page} page
+ * @param {string} name
+ */
+export async function screenshot(page, name) {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
+}

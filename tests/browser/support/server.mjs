@@ -1,0 +1,104 @@
+// @ts-check
+// The real server on a port of its own, with a data folder of its own.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+
+import { serverBinary, visionFolder } from "./prerequisites.mjs";
+
+const STOP_TIMEOUT_MS = 15_000;
+
+/** A running server. */
+export class Server {
+  #child;
+  #folder;
+  #log;
+
+  /**
+   * @param {import("node:child_process").ChildProcess} child
+   * @param {string} folder
+   * @param {string} address
+   * @param {string[]} log
+   */
+  constructor(child, folder, address, log) {
+    this.#child = child;
+    this.#folder = folder;
+    this.#log = log;
+    this.address = address;
+  }
+
+  /** Starts it and waits until it listens. */
+  static async start() {
+    const folder = await mkdtemp(path.join(tmpdir(), "posesession-browser-"));
+    const child = spawn(
+      serverBinary(),
+      ["serve", "--listen", "127.0.0.1:0", "--data", path.join(folder, "data"), "--vision", visionFolder()],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    /** @type {string[]} */
+    const log = [];
+    child.stderr?.on("data", (data) => log.push(String(data)));
+    const address = await new Promise((resolve, reject) => {
+      const lines = createInterface({ input: /** @type {import("node:stream").Readable} */ (child.stdout) });
+      lines.once("line", (line) => {
+        const found = /http:\/\/\S+/.exec(line);
+        if (found) resolve(found[0].replace(/\/$/, ""));
+        else reject(new Error(`the server's first line has no address: ${line}`));
+      });
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it listened:\n${log.join("")}`)));
+    });
+    return new Server(child, folder, address, log);
+  }
+
+  get log() {
+    return this.#log.join("");
+  }
+
+  /** The address of the record protocol. */
+  get recordAddress() {
+    return `${this.address.replace("http", "ws")}/ws/pose`;
+  }
+
+  /**
+   * Asks the HTTP interface.
+   * @param {string} target
+   * @returns {Promise<any>}
+   */
+  async json(target) {
+    const answer = await fetch(this.address + target);
+    if (!answer.ok) throw new Error(`${target}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
+  /**
+   * Reads all frames of a session, page by page.
+   * @param {string} id
+   * @returns {Promise<any[]>}
+   */
+  async frames(id) {
+    const all = [];
+    let from = 0;
+    for (;;) {
+      const { frames, next } = await this.json(`/api/sessions/${id}/frames?from=${from}&limit=100`);
+      all.push(...frames);
+      if (next === null) return all;
+      from = next;
+    }
+  }
+
+  /** Stops it as a user does, and returns its exit code. */
+  async stop() {
+    const exited = this.#child.exitCode === null ? once(this.#child, "exit") : Promise.resolve([this.#child.exitCode]);
+    this.#child.kill("SIGTERM");
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    const [code] = await exited;
+    clearTimeout(timer);
+    await rm(this.#folder, { recursive: true, force: true });
+    return code;
+  }
+}
