@@ -23,7 +23,7 @@ import packages
 from packages import MEDIAPIPE, MEDIAPIPE_POSE, ROOT, TASKS_VISION, FetchError, say
 from tflite_metadata import image_metadata, with_metadata
 
-STAMP = "stamp.json"
+STAMP = ".complete"
 DETECTOR = (
     "mediapipe/modules/pose_detection/pose_detection.tflite",
     "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
@@ -130,6 +130,7 @@ def main() -> int:
     parser.add_argument("--force", action="store_true", help="write even if all is there")
     options = parser.parse_args()
     if not options.force and is_up_to_date(options.out):
+        (options.out / STAMP).touch()
         say(f"{options.out} is up to date")
         return 0
     try:
