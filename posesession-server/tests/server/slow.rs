@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{SOON, TestServer, assert_problem};
 
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 async fn impatient() -> TestServer {
     TestServer::start_with(|config| {
@@ -95,7 +95,9 @@ async fn a_reader_that_stops_reading_is_cut_off() {
     stream.write_all(request.as_bytes()).await.unwrap();
     let gone = async {
         loop {
-            let metrics = server.get("/metrics").await.text().await.unwrap();
+            // The impatient server may cut the question off, too, on a busy machine.
+            let Ok(answer) = server.request(reqwest::Method::GET, "/metrics").send().await else { continue };
+            let metrics = answer.text().await.unwrap_or_default();
             // The one that asks is open itself.
             if metrics.contains("posesession_connections_open 1\n") {
                 break;
