@@ -13,7 +13,10 @@ use futures::future::try_join_all;
 use posesession_core::{
     Batch, Chunk, ChunkQuery, Codec, PoseData, SessionId, Skeleton, SyntheticPose, Timestamp, encode,
 };
-use posesession_store::{COMPACT_FRAMES, MemoryStore, NewSession, SessionStore, StoreError, Term};
+use posesession_store::{
+    COMPACT_FRAMES, MemoryStore, NewSession, SessionStore, SqliteStore, StoreError, Term,
+};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// How many frames a recording at 30 fps has in 250 ms.
@@ -72,15 +75,26 @@ impl Recording {
     }
 }
 
-fn with_stores(mut bench: impl FnMut(&str, &dyn SessionStore)) {
+/// Runs a bench on an empty store of each kind.
+fn with_stores(runtime: &Runtime, mut bench: impl FnMut(&str, &dyn SessionStore)) {
     bench("memory", &MemoryStore::new());
+    let folder = scratch_folder();
+    let opened = runtime.block_on(SqliteStore::open(folder.path().join("posesession.db")));
+    let sqlite = opened.expect("the folder is empty and can be written");
+    bench("sqlite", &sqlite);
+    runtime.block_on(sqlite.close());
+}
+
+/// Makes a folder beside the build's own files: on a disk, where `/tmp` may be in memory.
+fn scratch_folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder can be written")
 }
 
 fn appending(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("threads can be started");
     let mut group = criterion.benchmark_group("append");
     group.throughput(Throughput::Elements(APPEND_FRAMES));
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder can be written");
+    let folder = scratch_folder();
     let mut file = File::create(folder.path().join("chunks")).expect("the folder was just made");
     group.bench_function("plain_file", |b| {
         let mut source = Source::new();
@@ -91,7 +105,7 @@ fn appending(criterion: &mut Criterion) {
             file.sync_data()
         });
     });
-    with_stores(|name, store| {
+    with_stores(&runtime, |name, store| {
         for sessions in [1_u64, 16] {
             let start = try_join_all((0..sessions).map(|_| Recording::start(store)));
             let mut recordings = runtime.block_on(start).expect("the store takes sessions");
@@ -110,7 +124,7 @@ fn appending(criterion: &mut Criterion) {
 fn reading(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("threads can be started");
     let mut group = criterion.benchmark_group("read");
-    with_stores(|name, store| {
+    with_stores(&runtime, |name, store| {
         let recording = runtime.block_on(async {
             let mut recording = Recording::start(store).await?;
             while recording.source.next_frame < READ_FRAMES {
