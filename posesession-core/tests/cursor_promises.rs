@@ -748,3 +748,47 @@ fn commands_said_twice_change_nothing_the_second_time() {
     sim.settle();
     assert_eq!((sim.state(), sim.states.len()), (before, states));
 }
+
+#[test]
+fn a_turn_whose_chunk_is_late_starts_when_it_comes() {
+    let mut sim = Sim::regular(40, 5);
+    sim.reads_ahead = false;
+    sim.settle();
+    sim.seek_frame(18);
+    sim.settle();
+    sim.cursor.set_range(sim.now, range(500_000, 1_900_000), LoopMode::Loop).unwrap();
+    sim.cursor.play(sim.now, None).unwrap();
+    poll_until_needed(&mut sim, ChunkQuery::Time(micros(500_000)));
+    assert_eq!(sim.status(), Buffering);
+    sim.now += at(2_345_678);
+    sim.settle();
+    assert_eq!((sim.status(), sim.state().timestamp), (Playing, micros(500_000)));
+}
+
+#[test]
+fn a_chunk_that_comes_after_its_failure_is_welcome() {
+    let mut sim = Sim::regular(40, 5);
+    sim.settle();
+    sim.seek_frame(30);
+    poll_until_needed(&mut sim, ChunkQuery::Frame(30));
+    sim.cursor.fail_chunk(sim.now, ChunkQuery::Frame(30), "slow");
+    sim.settle();
+    sim.take_shown();
+    sim.serve(ChunkQuery::Frame(30));
+    assert_eq!(sim.settle(), CursorOutput::Paused);
+    assert_eq!((sim.take_shown(), sim.state().cause), (vec![30], None));
+}
+
+#[test]
+fn a_seek_that_finds_no_frame_goes_back_to_before_all_that_had_not_landed() {
+    let mut sim = Sim::regular(40, 5);
+    sim.settle();
+    sim.seek_frame(7);
+    sim.settle();
+    sim.seek_frame(30);
+    sim.poll();
+    sim.seek_micros(2_000_001, SeekMode::Exact);
+    sim.settle();
+    assert_eq!(sim.failed_seeks.len(), 1);
+    assert_eq!((sim.state().frame_number, sim.state().timestamp), (Some(7), micros(700_000)));
+}
