@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 web=posesession-server/web
 export POSESESSION_BIN=${POSESESSION_BIN:-${CARGO_TARGET_DIR:-target}/release/posesession}
 # The tests start it from other folders, too.
-POSESESSION_BIN=$(realpath "$POSESESSION_BIN")
+POSESESSION_BIN=$(realpath -m "$POSESESSION_BIN")
 
 scripts/setup_python.sh
 python3 scripts/fetch_vision.py

@@ -31,12 +31,15 @@ export class Server {
     this.address = address;
   }
 
-  /** Starts it and waits until it listens. */
-  static async start() {
+  /**
+   * Starts it and waits until it listens.
+   * @param {{ vision?: string }} [options] the folder with the browser's pose model
+   */
+  static async start({ vision = visionFolder() } = {}) {
     const folder = await mkdtemp(path.join(tmpdir(), "posesession-browser-"));
     const child = spawn(
       serverBinary(),
-      ["serve", "--listen", "127.0.0.1:0", "--data", path.join(folder, "data"), "--vision", visionFolder()],
+      ["serve", "--listen", "127.0.0.1:0", "--data", path.join(folder, "data"), "--vision", vision],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
     /** @type {string[]} */
