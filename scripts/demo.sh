@@ -43,7 +43,8 @@ finish() {
     rm -f "$output"
 }
 trap finish EXIT
-trap 'exit 130' INT TERM
+# Ctrl-C in a terminal reaches the server, too, which ends by itself then.
+trap 'sleep 0.3; exit 130' INT TERM
 
 address=
 for _ in $(seq 100); do
@@ -88,6 +89,6 @@ print(f"demo: {session['frame_count']} frames are stored, {seen} with a person, 
 PYTHON
 
 [ "${DEMO_EXIT:-0}" = 0 ] || exit 0
-trap 'exit 0' INT TERM
+trap 'sleep 0.3; exit 0' INT TERM
 echo "demo: open $address/session_replay.html?session=$session (Ctrl-C ends)"
 wait "$server"
