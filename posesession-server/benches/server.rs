@@ -103,7 +103,11 @@ async fn store_long_session(path: &Path) -> Outcome<SessionId> {
         store.compact(id, false).await?;
     }
     let session = store.finish(id, term, SessionStatus::Completed).await?;
-    println!("stored: {} frames, {} bytes a frame at rest", session.frame_count, session.stored_bytes / session.frame_count);
+    println!(
+        "stored: {} frames, {} bytes a frame at rest",
+        session.frame_count,
+        session.stored_bytes / session.frame_count
+    );
     store.close().await;
     Ok(id)
 }
@@ -165,7 +169,9 @@ async fn record(server: &Server, format: WireFormat) -> Outcome<f64> {
     let preset = Some(SkeletonRef::Preset("mediapipe_33".to_owned()));
     let stream = Some(format!("{format:?}"));
     client.publish(&Publish { stream, skeleton: preset, fps: Some(30.0), ..Publish::default() }).await?;
-    client.start_recording(&StartRecording { name: format!("{format:?}"), ..StartRecording::default() }).await?;
+    client
+        .start_recording(&StartRecording { name: format!("{format:?}"), ..StartRecording::default() })
+        .await?;
     let begun = Instant::now();
     for n in 0..RECORDED_FRAMES {
         let place = usize::try_from(n % 256)?;
@@ -236,7 +242,9 @@ async fn memory(server: &Server, session: SessionId) -> Outcome<()> {
         viewers.push(viewer);
     }
     let each = (server.resident_mib()? - before) / VIEWERS as f64;
-    println!("memory: {before:.1} MiB before, {each:.2} MiB for each of {VIEWERS} replays of {LONG_SESSION_FRAMES} frames");
+    println!(
+        "memory: {before:.1} MiB before, {each:.2} MiB for each of {VIEWERS} replays of {LONG_SESSION_FRAMES} frames"
+    );
     Ok(())
 }
 
@@ -304,14 +312,21 @@ async fn viewers(server: &Server) -> Outcome<()> {
     for viewer in watching {
         seen += viewer.await?.len() + 1;
     }
-    println!("live: {VIEWERS} viewers of a 30 fps stream saw {:.2} % of its frames", seen as f64 / (VIEWERS as f64 * 3.0));
+    println!(
+        "live: {VIEWERS} viewers of a 30 fps stream saw {:.2} % of its frames",
+        seen as f64 / (VIEWERS as f64 * 3.0)
+    );
     Ok(())
 }
 
 fn print_quantiles(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |quantile: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the list")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a place within the list"
+        )]
         let place = (quantile * (times.len() - 1) as f64).round() as usize;
         times[place].as_secs_f64() * 1e3
     };

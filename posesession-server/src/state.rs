@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
-use crate::guard::OwnNames;
 use crate::metrics::Metrics;
+use crate::own_names::OwnNames;
 use crate::storage::Storage;
 
 /// What all requests of one server share.
