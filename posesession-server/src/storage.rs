@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use posesession_core::SessionId;
+use posesession_core::{SessionRecording, SessionStatus};
 use posesession_store::{
-    MediaError, MediaStore, SessionChange, SessionStore, SqliteStore, StoreError, VideoType,
+    MediaError, MediaStore, SessionChange, SessionQuery, SessionStore, SqliteStore, StoreError, VideoType,
 };
 use thiserror::Error;
 
@@ -85,25 +85,34 @@ impl Storage {
     async fn recover(&self) -> Result<(), StoreError> {
         for id in self.store.interrupt_live_sessions().await? {
             tracing::warn!(session = %id, "the session was being recorded when the server went away; it is interrupted");
-            self.join_video(id).await;
+            let session = self.store.read_session(id).await?;
+            self.join_video(&session, None).await;
+        }
+        let processing = SessionQuery {
+            status: Some(SessionStatus::Processing),
+            limit: SessionQuery::MAX_LIMIT,
+            ..SessionQuery::default()
+        };
+        for session in self.store.list_sessions(&processing).await?.sessions {
+            self.join_video(&session, Some(SessionStatus::Completed)).await;
         }
         Ok(())
     }
 
-    /// Joins what came of an interrupted session's video. A video that can't be joined keeps no server from starting:
-    /// its pieces stay where they are.
-    async fn join_video(&self, id: SessionId) {
-        let Some(media) = &self.media else { return };
-        // What the video is was known to the recording alone; it is told by its first bytes when it is served.
-        let joined = match media.join_video(id, VideoType::Webm).await {
-            Ok(Some(joined)) if joined.length > 0 => joined,
-            Ok(_) => return,
+    /// Joins what came of a session's video, and gives it its last status. A video that can't be joined keeps no server
+    /// from starting: its pieces stay where they are.
+    async fn join_video(&self, session: &SessionRecording, status: Option<SessionStatus>) {
+        let (Some(media), id) = (&self.media, session.id) else { return };
+        let mime = session.metadata.get("video").and_then(|video| video["mime"].as_str());
+        let container = mime.and_then(VideoType::of).unwrap_or(VideoType::Webm);
+        let path = match media.join_video(id, container).await {
+            Ok(joined) => joined.filter(|joined| joined.length > 0).map(|joined| joined.path),
             Err(error) => {
                 tracing::warn!(session = %id, %error, "the session's video could not be joined");
                 return;
             }
         };
-        let change = SessionChange { video_file_path: Some(Some(joined.path)), ..SessionChange::default() };
+        let change = SessionChange { video_file_path: path.map(Some), status, ..SessionChange::default() };
         if let Err(error) = self.store.update_session(id, change).await {
             tracing::warn!(session = %id, %error, "the session's video could not be noted");
         }

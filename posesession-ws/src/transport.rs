@@ -61,7 +61,7 @@ pub enum TransportError {
 #[must_use]
 pub fn websocket_config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(16 << 10)
+        .read_buffer_size(4 << 10)
         .write_buffer_size(4 << 10)
         .max_write_buffer_size(MAX_MESSAGE_BYTES + (64 << 10))
         .max_message_size(Some(MAX_MESSAGE_BYTES))

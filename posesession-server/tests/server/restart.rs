@@ -1,6 +1,7 @@
 //! What is left when a server dies, and what the next one makes of it.
 
-use posesession_core::{SentPose, Skeleton, SyntheticPose};
+use posesession_core::{SentPose, SessionStatus, Skeleton, SyntheticPose};
+use posesession_store::SessionChange;
 use posesession_ws::protocol::StartRecording;
 use posesession_ws::{RecordClient, RecordEvent, ReplayClient, ReplayEvent};
 use serde_json::{Value, json};
@@ -111,6 +112,20 @@ async fn the_video_of_an_interrupted_session_is_joined_at_the_next_start() {
     let video = server.get(&format!("/api/sessions/{id}/video")).await;
     assert_eq!(video.headers()["content-type"], "video/webm");
     assert_eq!(video.bytes().await.unwrap(), film.as_slice());
+}
+
+#[tokio::test]
+async fn a_session_whose_video_was_being_joined_is_completed_at_the_next_start() {
+    let server = TestServer::start().await;
+    let id = server.recording("Processing", 50).await;
+    let film = b"\x1a\x45\xdf\xa3 one";
+    server.media.put_video_segment(id, 0, film.to_vec().into()).await.unwrap();
+    let change = SessionChange { status: Some(SessionStatus::Processing), ..SessionChange::default() };
+    server.store.update_session(id, change).await.unwrap();
+    let server = TestServer::start_in(server.stop().await, |_config| {}).await;
+    let session = server.json(&format!("/api/sessions/{id}")).await;
+    assert_eq!(session["status"], "completed");
+    assert!(session["video_file_path"].as_str().unwrap().ends_with("video.webm"), "{session}");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! One `/ws/pose` connection: its loop, and what it has published, watched and started.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::{SinkExt, StreamExt};
 use posesession_core::{SessionId, Skeleton};
+use posesession_store::SessionStore;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -373,23 +375,23 @@ impl<T: Transport> Connection<T> {
 
     async fn resume_session(&mut self, resume: ResumeSession) -> Answer {
         let Some(stream) = self.service.stream_of(resume.session_id) else {
-            return Err(self.why_not_resumable(resume.session_id).await);
+            let store = Arc::clone(&self.service.inner.store);
+            return Err(why_not_resumable(store, resume.session_id).await);
         };
         let (peer, name) = (self.peer.clone(), stream.name().to_owned());
         let answer = stream.ask(|reply| StreamCommand::ResumeSession { peer, resume, reply }).await?;
         self.now_publishes(name, stream);
         Ok(answer)
     }
+}
 
-    async fn why_not_resumable(&self, id: SessionId) -> ProtocolError {
-        match self.service.inner.store.read_session(id).await {
-            Ok(session) => {
-                let message =
-                    format!("the session is {} and not being recorded by this server", session.status);
-                ProtocolError::new(ErrorCode::NotResumable, message).with("status", session.status.as_str())
-            }
-            Err(error) => super::recording::storage_error(&error),
+async fn why_not_resumable(store: Arc<dyn SessionStore>, id: SessionId) -> ProtocolError {
+    match store.read_session(id).await {
+        Ok(session) => {
+            let message = format!("the session is {} and not being recorded by this server", session.status);
+            ProtocolError::new(ErrorCode::NotResumable, message).with("status", session.status.as_str())
         }
+        Err(error) => super::recording::storage_error(&error),
     }
 }
 

@@ -275,23 +275,27 @@ impl Recording {
         {
             tracing::error!(session = %self.id, %error, "compaction broke off");
         }
-        let finished = self.store.finish(self.id, self.term, status).await;
-        let mut session = finished.map_err(|error| storage_error(&error))?;
-        if let (Some(video), Some(media)) = (&self.video, &self.media) {
-            let joined = media.join_video(self.id, video.container).await;
-            if let Some(joined) = joined.map_err(|error| KeepError::from(error).told())? {
+        let told = |error: StoreError| storage_error(&error);
+        let session = match (&self.video, &self.media) {
+            (Some(video), Some(media)) => {
+                // A server that dies before the video is one file finds by this status that it is left to do.
+                let processing = SessionStatus::Processing;
+                let session = self.store.finish(self.id, self.term, processing).await.map_err(told)?;
+                let joined = media.join_video(self.id, video.container).await;
+                let joined = joined.map_err(|error| KeepError::from(error).told())?;
                 let mut metadata = session.metadata;
                 metadata
                     .insert("video".to_owned(), json!({ "mime": video.format.mime, "start": video.start }));
                 let change = SessionChange {
                     metadata: Some(metadata),
-                    video_file_path: Some(Some(joined.path)),
+                    status: Some(status),
+                    video_file_path: Some(joined.map(|joined| joined.path)),
                     ..SessionChange::default()
                 };
-                let updated = self.store.update_session(self.id, change).await;
-                session = updated.map_err(|error| storage_error(&error))?;
+                self.store.update_session(self.id, change).await.map_err(told)?
             }
-        }
+            _ => self.store.finish(self.id, self.term, status).await.map_err(told)?,
+        };
         let mut report = self.recorder.report();
         report.video_stored_bytes = self.video_stored_bytes();
         Ok((session, report))

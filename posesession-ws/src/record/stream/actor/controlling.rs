@@ -64,10 +64,14 @@ impl StreamActor {
                 return Err(ProtocolError::new(ErrorCode::Unsupported, "this server keeps no video"));
             }
         }
+        let mut metadata = start.metadata;
+        if let Some(video) = &start.video {
+            metadata.insert("video".to_owned(), json!({ "mime": video.mime }));
+        }
         let new = NewSession {
             description: start.description,
             created_at: self.service.inner.clock.wall(),
-            metadata: start.metadata,
+            metadata,
             skeleton: self.skeleton.as_deref().cloned(),
             ..NewSession::named(&start.name)
         };
