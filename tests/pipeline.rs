@@ -1,5 +1,7 @@
 //! The whole pipeline on real parts: a WebSocket, the recorder, SQLite on disk, the cursor, a WebSocket.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 use std::sync::Arc;
 
 use posesession::core::PoseData;

@@ -7,12 +7,12 @@ use futures::{SinkExt, StreamExt};
 use posesession_core::{SessionId, Skeleton};
 use posesession_store::SessionStore;
 use serde_json::{Map, Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::RecordService;
 use super::live::forward;
-use super::peer::{Inbox, Peer, json_message};
+use super::peer::{ConnectionId, Inbox, Peer, json_message};
 use super::sent::{SentFrame, too_large};
 use super::stream::{Answer, Control, StreamCommand, StreamHandle};
 use crate::message::{CloseReason, Message};
@@ -123,7 +123,14 @@ impl<T: Transport> Connection<T> {
                     self.handle_json_frame(*frame, size).await
                 }
                 Ok((id, command)) => return self.handle_command(id, command).await,
-                Err(error) => self.refuse_unread(error).await,
+                Err(error) => {
+                    // A frame that could not be read still settles its number, so that no ack waits for it.
+                    let stream = self.published.last().map(|(_, stream)| stream.clone());
+                    if let Some(stream) = stream.filter(|_| error.frame_number.is_some()) {
+                        settle_refused(self.peer.id, &stream, &error).await;
+                    }
+                    Err(error)
+                }
             },
             Message::Binary(bytes) => self.handle_binary(bytes).await,
             Message::Close(_) => Ok(()),
@@ -132,21 +139,6 @@ impl<T: Transport> Connection<T> {
             Ok(()) => Ok(()),
             Err(error) => self.transport.send(json_message(&error)).await,
         }
-    }
-
-    /// A frame that could not be read still settles its number, so that acknowledgements don't wait for it.
-    async fn refuse_unread(&mut self, error: ProtocolError) -> Result<(), ProtocolError> {
-        if error.frame_number.is_some()
-            && let Some((_, stream)) = self.published.last().cloned()
-        {
-            self.settle_refused(&stream, &error).await;
-        }
-        Err(error)
-    }
-
-    async fn settle_refused(&mut self, stream: &StreamHandle, error: &ProtocolError) {
-        let (from, frame_number, code) = (self.peer.id, error.frame_number, error.code);
-        stream.send(StreamCommand::Refused { from, frame_number, code }).await;
     }
 
     async fn handle_json_frame(&mut self, frame: FrameMessage, size: usize) -> Result<(), ProtocolError> {
@@ -158,7 +150,7 @@ impl<T: Transport> Connection<T> {
         } else {
             SentFrame::from_json(frame)
         };
-        self.send_frame(&stream, sent).await
+        send_frame(self.peer.id, &stream, sent).await
     }
 
     async fn handle_binary(&mut self, message: &bytes::Bytes) -> Result<(), ProtocolError> {
@@ -167,29 +159,12 @@ impl<T: Transport> Connection<T> {
         match decoded {
             BinaryMessage::Frame(frame) => {
                 let stream = self.frame_stream(&frame.header.stream, frame.header.frame_number).await?;
-                self.send_frame(&stream, SentFrame::from_binary(frame)).await
+                send_frame(self.peer.id, &stream, SentFrame::from_binary(frame)).await
             }
             BinaryMessage::Video(video) => {
                 let stream = self.frame_stream(&video.stream, None).await?;
                 stream.send(StreamCommand::Video { from: self.peer.id, video }).await;
                 Ok(())
-            }
-        }
-    }
-
-    async fn send_frame(
-        &mut self,
-        stream: &StreamHandle,
-        sent: Result<SentFrame, ProtocolError>,
-    ) -> Result<(), ProtocolError> {
-        match sent {
-            Ok(frame) => {
-                stream.send(StreamCommand::Frame { from: self.peer.id, frame: Box::new(frame) }).await;
-                Ok(())
-            }
-            Err(error) => {
-                self.settle_refused(stream, &error).await;
-                Err(error)
             }
         }
     }
@@ -352,25 +327,33 @@ impl<T: Transport> Connection<T> {
         named.or(published).unwrap_or_else(|| DEFAULT_STREAM.to_owned())
     }
 
-    /// Finds the recording that a command means and hands the command to its stream.
+    /// Hands a command to the stream whose recording it means.
     async fn control(&mut self, session: &SessionRef, control: Control) -> Answer {
-        let started = self.started.and_then(|id| self.service.stream_of(id).map(|stream| (Some(id), stream)));
-        let (session, stream) = match (session.session_id, started) {
-            (Some(id), _) => {
-                let message = format!("the session {id} is not being recorded");
-                let stream = self.service.stream_of(id);
-                (Some(id), stream.ok_or_else(|| ProtocolError::new(ErrorCode::NoRecording, message))?)
-            }
-            (None, Some(started)) => started,
-            (None, None) => {
-                let watched = self.watched.keys().next().cloned().filter(|_| self.published.is_empty());
-                (None, self.service.stream(&self.own_stream(watched))?)
-            }
-        };
+        let (session, stream) = self.recording_meant(session)?;
+        self.check_stream_count(stream.name())?;
         let peer = self.peer.clone();
-        stream
-            .ask(|reply: oneshot::Sender<Answer>| StreamCommand::Control { peer, session, control, reply })
-            .await
+        let answer = stream.ask(|reply| StreamCommand::Control { peer, session, control, reply }).await?;
+        self.controlled.insert(stream.name().to_owned(), stream);
+        Ok(answer)
+    }
+
+    /// Finds the recording that a command means: the named one, else the one started here, else the stream's.
+    fn recording_meant(
+        &self,
+        session: &SessionRef,
+    ) -> Result<(Option<SessionId>, StreamHandle), ProtocolError> {
+        if let Some(id) = session.session_id {
+            let message = format!("the session {id} is not being recorded");
+            let stream = self.service.stream_of(id);
+            let missing = || ProtocolError::new(ErrorCode::NoRecording, message);
+            return stream.map(|stream| (Some(id), stream)).ok_or_else(missing);
+        }
+        let started = self.started.and_then(|id| Some((Some(id), self.service.stream_of(id)?)));
+        if let Some(started) = started {
+            return Ok(started);
+        }
+        let watched = self.watched.keys().next().cloned().filter(|_| self.published.is_empty());
+        Ok((None, self.service.stream(&self.own_stream(watched))?))
     }
 
     async fn resume_session(&mut self, resume: ResumeSession) -> Answer {
@@ -393,6 +376,28 @@ async fn why_not_resumable(store: Arc<dyn SessionStore>, id: SessionId) -> Proto
         }
         Err(error) => super::recording::storage_error(&error),
     }
+}
+
+async fn send_frame(
+    from: ConnectionId,
+    stream: &StreamHandle,
+    sent: Result<SentFrame, ProtocolError>,
+) -> Result<(), ProtocolError> {
+    match sent {
+        Ok(frame) => {
+            stream.send(StreamCommand::Frame { from, frame: Box::new(frame) }).await;
+            Ok(())
+        }
+        Err(error) => {
+            settle_refused(from, stream, &error).await;
+            Err(error)
+        }
+    }
+}
+
+async fn settle_refused(from: ConnectionId, stream: &StreamHandle, error: &ProtocolError) {
+    let (frame_number, code) = (error.frame_number, error.code);
+    stream.send(StreamCommand::Refused { from, frame_number, code }).await;
 }
 
 /// Makes an `ok` answer with some facts.

@@ -97,7 +97,7 @@ async fn a_slow_viewer_loses_frames_is_told_and_slows_nobody() {
     while last != 499 {
         match viewer.next_event().await.unwrap() {
             RecordEvent::Other(message) if message["type"] == "gap" => {
-                gap += message["count"].as_u64().unwrap()
+                gap += message["count"].as_u64().unwrap();
             }
             RecordEvent::Other(message) if message["type"] == "frame" => {
                 seen += 1;

@@ -128,7 +128,7 @@ impl StreamActor {
         match command {
             StreamCommand::Frame { from, frame } => self.handle_frame(from, *frame),
             StreamCommand::Refused { from, frame_number, code } => {
-                self.handle_refused(from, frame_number, code)
+                self.handle_refused(from, frame_number, code);
             }
             StreamCommand::Video { from, video } => self.handle_video(from, video).await,
             StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply } => {

@@ -118,18 +118,13 @@ impl StreamActor {
                 return Ok(ok_answer(facts));
             }
         }
+        // So that lists show `recording` or `paused`.
+        let change = SessionChange { status: Some(recording.recorder.status()), ..SessionChange::default() };
         self.attach(peer);
-        self.note_status().await?;
+        let noted = self.service.inner.store.update_session(id, change).await;
+        noted.map_err(|error| storage_error(&error))?;
         self.tell_status();
         Ok(ok_answer(facts))
-    }
-
-    /// Writes `recording` or `paused` into the session, so that lists show it.
-    async fn note_status(&mut self) -> Result<(), ProtocolError> {
-        let Some(recording) = &self.recording else { return Ok(()) };
-        let change = SessionChange { status: Some(recording.recorder.status()), ..SessionChange::default() };
-        let noted = self.service.inner.store.update_session(recording.id, change).await;
-        noted.map(drop).map_err(|error| storage_error(&error))
     }
 
     /// Ends the recording and stores all of it before the answer.
