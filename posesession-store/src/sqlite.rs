@@ -10,6 +10,8 @@ mod chunks;
 mod compaction;
 mod writer;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -25,7 +25,7 @@ pub(super) fn list(db: &Connection, query: &SessionQuery) -> Result<SessionPage,
 }
 
 /// Writes the statement. Only words of this program go into its text; what users wrote are parameters.
-fn statement(query: &SessionQuery) -> Result<(String, Vec<Value>), Failure> {
+pub(super) fn statement(query: &SessionQuery) -> Result<(String, Vec<Value>), Failure> {
     let column = match query.sort {
         SessionSort::CreatedAt => "s.created_at_micros",
         SessionSort::Name => "s.sort_name",
