@@ -236,7 +236,11 @@ fn metadata(metadata: &serde_json::Map<String, serde_json::Value>) -> Result<(),
             json.len()
         )));
     }
-    Ok(())
+    match serde_json::from_str::<serde_json::Map<_, _>>(&json) {
+        Ok(read) if read == *metadata => Ok(()),
+        Ok(_) => Err(bad("the metadata has a number that JSON doesn't keep".to_owned())),
+        Err(error) => Err(bad(format!("the metadata can't be read back from JSON: {error}"))),
+    }
 }
 
 pub(crate) fn metadata_json(

@@ -87,6 +87,7 @@ macro_rules! session_store_promises {
                 a_second_session_of_the_same_id_is_refused,
                 a_session_of_an_unknown_user_is_refused,
                 texts_up_to_the_limit_are_kept_and_longer_ones_refused,
+                metadata_too_deep_to_be_read_back_is_refused,
                 an_invalid_skeleton_is_refused,
                 an_unknown_session_is_not_found_by_any_method,
                 a_change_changes_only_what_it_names,

@@ -16,7 +16,7 @@ pub struct NewSession {
     pub created_at: DateTime<Utc>,
     /// Whose it is.
     pub user_id: UserId,
-    /// The user's own facts, at most [`NewSession::MAX_TEXT_BYTES`] as JSON.
+    /// The user's own facts, at most [`NewSession::MAX_TEXT_BYTES`] as JSON, nested at most about 120 levels deep.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// The keypoints, if declared.
     pub skeleton: Option<Skeleton>,

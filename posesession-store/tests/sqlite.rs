@@ -200,7 +200,8 @@ async fn appends_of_many_sessions_share_their_commits() {
     futures::future::join_all(tasks).await.into_iter().for_each(Result::unwrap);
     let commits = store.commit_count() - before;
     println!("640 appends of 64 sessions took {commits} commits");
-    assert!(commits < 160, "640 appends took {commits} commits");
+    // Some 20 where a sync takes milliseconds; more where it takes none, as in a folder in memory.
+    assert!(commits < 320, "640 appends took {commits} commits");
     for (id, _) in writers {
         assert_frames(&store, id, 80).await;
     }

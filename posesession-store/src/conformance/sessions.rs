@@ -159,6 +159,21 @@ pub async fn texts_up_to_the_limit_are_kept_and_longer_ones_refused(store: Store
     assert_eq!(store.read_session(created.id).await.unwrap(), created);
 }
 
+pub async fn metadata_too_deep_to_be_read_back_is_refused(store: Store) {
+    let nested = |levels: usize| {
+        let value = (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        json!({"k": value}).as_object().unwrap().clone()
+    };
+    let new = NewSession { metadata: nested(100), ..NewSession::named("Deep") };
+    let created = store.create_session(new).await.unwrap();
+    assert_eq!(store.read_session(created.id).await.unwrap(), created);
+    let new = NewSession { metadata: nested(1_000), ..NewSession::named("Too deep") };
+    let id = new.id;
+    let refused = store.create_session(new).await;
+    assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    assert_not_found(&store, id).await;
+}
+
 pub async fn an_invalid_skeleton_is_refused(store: Store) {
     let invalid = Skeleton { name: "\n".to_owned(), ..skeleton() };
     let new = NewSession { skeleton: Some(invalid), ..NewSession::named("Bad") };
