@@ -174,6 +174,23 @@ async fn an_erasure_that_broke_off_goes_on_when_the_store_is_opened() {
     }
 }
 
+#[tokio::test]
+async fn the_same_chunks_are_not_replaced_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(path(&folder)).await.unwrap();
+    let (session, _) = recorded(&store, 264).await;
+    let group = || store.readers.read("read", move |db| compaction::next_group(db, session, false));
+    let (one, two) = (group().await.unwrap().unwrap(), group().await.unwrap().unwrap());
+    let (one, two) = (one.join().unwrap(), two.join().unwrap());
+    assert_eq!(store.writer.write("one", 0, move |db| one.replace(db)).await.unwrap(), Some(32));
+    assert_eq!(store.writer.write("two", 0, move |db| two.replace(db)).await.unwrap(), None);
+    let db = connection::open_reader(&path(&folder)).unwrap();
+    let bytes = "SELECT sum(length(header) + length(payload)), count(*) FROM frame_chunk";
+    let (bytes, chunks): (i64, i64) = db.query_row(bytes, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(chunks, 2);
+    assert_eq!(store.read_session(session).await.unwrap().stored_bytes, bytes.unsigned_abs());
+}
+
 #[test]
 fn frames_are_found_by_index() {
     let folder = tempfile::tempdir().unwrap();
