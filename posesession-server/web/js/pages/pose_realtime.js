@@ -17,7 +17,7 @@ import { CameraSource, RemoteSource } from "./realtime_sources.js";
 const STATE_TEXT = {
   loading: "Starting",
   failed: "No source",
-  live: "Live, not recording",
+  live: "Live",
   recording: "Recording",
   paused: "Paused",
   stopping: "Stopping",
@@ -40,12 +40,16 @@ const stage = { video, overlay: new SkeletonCanvas(byId("overlay", HTMLCanvasEle
 /** @type {Source | null} */
 let source = null;
 let sourceReady = false;
-/** Whether this connection already publishes or watches for a source. */
+/** Whether this connection was already told to publish or watch for a source, and whether it does. */
 let attached = false;
+let flowing = false;
 let poses = 0;
 let windowStart = performance.now();
 
-client.on("error", showProblem);
+client.on("error", (error) => {
+  if (error.code === "not_publisher") leaveStream();
+  showProblem(error);
+});
 client.on("frame_not_sent", ({ frames_not_sent: count }) => {
   setText("frames-not-sent", String(count));
   publishState({ framesNotSent: count });
@@ -56,6 +60,7 @@ connection.on("change", ({ phase, text }) => {
   setText("connection", text);
   publishState({ connection: phase });
   attached = false;
+  flowing = false;
   showButtons();
   if (phase === "open") void attempt(attach);
 });
@@ -78,6 +83,7 @@ recording.on("finalized", ({ session, report }) => {
   setText("time", formatTime(session.duration));
   setText("frame-count", String(session.frame_count));
   publishState({ frameCount: session.frame_count, duration: session.duration });
+  showNotice("");
   showReport(session, report);
 });
 
@@ -88,12 +94,23 @@ async function attach() {
   attached = true;
   try {
     await source.attach();
+    flowing = true;
     if (source.kind === "camera") await recording.resumeSession(source.publisher);
   } catch (error) {
-    byId("take-over", HTMLButtonElement).hidden = !(error instanceof PosesessionError && error.code === "stream_busy");
-    throw error;
+    if (!(error instanceof PosesessionError) || error.code !== "stream_busy") throw error;
+    byId("take-over", HTMLButtonElement).hidden = false;
+    showNotice(`Another program already sends poses to the stream “${source.stream}”. Take it over, watch it as a remote stream, or choose another name.`, "problem");
   }
   showState();
+}
+
+/** Stops sending to a stream that another program has taken over; what is recorded there is recorded of that program. */
+function leaveStream() {
+  if (source?.kind !== "camera") return;
+  source.detach();
+  flowing = false;
+  recording.release();
+  byId("take-over", HTMLButtonElement).hidden = false;
 }
 
 /** Opens the source that the form describes in place of the one before. */
@@ -204,7 +221,7 @@ function showState() {
 
 function showButtons() {
   const active = recording.state === "recording" || recording.state === "paused";
-  byId("record", HTMLButtonElement).disabled = !sourceReady || !client.isConnected || recording.isUnderWay;
+  byId("record", HTMLButtonElement).disabled = !sourceReady || !flowing || recording.isUnderWay;
   for (const id of ["pause", "stop", "discard", "mark"]) byId(id, HTMLButtonElement).disabled = !client.isConnected || !active;
   setText("pause", recording.state === "paused" ? "Resume" : "Pause");
   const remote = source?.kind === "remote";
@@ -249,8 +266,10 @@ async function discard() {
 async function takeOver() {
   if (source?.kind !== "camera") return;
   await source.attach({ take_over: true });
+  flowing = true;
   byId("take-over", HTMLButtonElement).hidden = true;
   showNotice("");
+  showState();
 }
 
 byId("source", HTMLFormElement).addEventListener("submit", (event) => {
@@ -277,6 +296,10 @@ onClick("stop", () => recording.stop());
 onClick("discard", discard);
 onClick("mark", mark);
 onClick("take-over", takeOver);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !recording.isUnderWay || source?.kind !== "camera") return;
+  showNotice("Browsers slow pages that are not in view: fewer poses were recorded meanwhile. Keep this page in view while it records.");
+});
 window.addEventListener("beforeunload", (event) => {
   if (recording.isUnderWay && source?.kind === "camera") event.preventDefault();
 });

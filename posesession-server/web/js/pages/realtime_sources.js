@@ -98,6 +98,11 @@ export class CameraSource extends Emitter {
     this.#published = true;
   }
 
+  /** Stops publishing; the poses are still shown. */
+  detach() {
+    this.#published = false;
+  }
+
   close() {
     this.#closed = true;
     this.#capture?.stop();
