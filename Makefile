@@ -8,7 +8,7 @@ ARGS ?=
 WEB := posesession-server/web
 VISION := vision/.complete
 
-.PHONY: help run demo test test-rust test-web test-python test-browser bench lint docs vision setup clean-demo
+.PHONY: help run demo test test-rust test-web test-python test-browser bench lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ run: ## Build and start the server with its pages (ARGS="--data DIR --listen ADD
 demo: setup vision ## Record a real video with a real pose model, then print the address of its replay
 	scripts/demo.sh $(ARGS)
 
-test: setup lint test-rust test-web test-python vision test-browser ## Run all tests, in a real browser, too
+test: setup lint test-rust test-web test-python test-browser ## Run all tests, in a real browser, too
 
 test-rust: ## Run the Rust tests, examples and doc examples
 	cargo test --workspace --all-features --quiet
@@ -34,12 +34,13 @@ test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
 test-python: ## Test the Python streamer
 	scripts/test_python.sh
 
-test-browser: $(WEB)/node_modules ## Record and replay in a real browser, with a real video as its camera
+test-browser: $(WEB)/node_modules vision ## Record and replay in a real browser, with a real video as its camera
 	cargo build --release --quiet -p posesession-server
 	scripts/test_browser.sh
 
-bench: ## Run the benchmarks
-	cargo bench $(ARGS)
+bench: ## Run the benchmarks: the library's by criterion, then the server as a whole process
+	cargo bench --benches $(ARGS)
+	cargo bench --quiet -p posesession-server --bench server
 
 lint: ## Check format, lints and docs, warnings denied
 	cargo fmt --all --check
