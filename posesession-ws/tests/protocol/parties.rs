@@ -254,3 +254,29 @@ async fn a_deleted_session_ends_its_recording_and_says_so() {
     assert_eq!(told["code"], "session_not_found", "{told}");
     assert_eq!(camera.ask(json!({ "type": "stop_recording" })).await["code"], "no_recording");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_once_nobody_uses_it_however_they_left() {
+    let house = House::with(RecordOptions { max_streams: 1, ..RecordOptions::default() });
+    let mut viewer = house.connect().await;
+    viewer.ask(json!({ "type": "subscribe", "stream": "first" })).await;
+    let full = viewer.ask(json!({ "type": "subscribe", "stream": "second" })).await;
+    assert_eq!(full["code"], "too_large", "{full}");
+    viewer.ask(json!({ "type": "unsubscribe", "stream": "first" })).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let free = viewer.ask(json!({ "type": "subscribe", "stream": "second" })).await;
+    assert_eq!(free["type"], "ok", "{free}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_stops_watching_is_still_told_statuses() {
+    let house = House::new();
+    let mut control = house.connect().await;
+    control.start("told").await;
+    control.ask(json!({ "type": "subscribe" })).await;
+    control.ask(json!({ "type": "unsubscribe" })).await;
+    let before = control.kept_of("recording_status").len();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    control.ask(json!({ "type": "unsubscribe", "stream": "none" })).await;
+    assert!(control.kept_of("recording_status").len() >= before + 3);
+}

@@ -48,6 +48,7 @@ struct Attached {
     peer: Peer,
     /// Viewers are told statuses by the live queue, in order with the frames.
     watching: bool,
+    controlling: bool,
 }
 
 enum Event {

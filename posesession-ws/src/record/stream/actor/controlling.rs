@@ -16,7 +16,7 @@ use crate::record::stream::Answer;
 
 impl StreamActor {
     pub(super) fn subscribe(&mut self, peer: Peer) -> Answer {
-        self.attached.insert(peer.id, Attached { peer, watching: true });
+        self.attach(&peer).watching = true;
         let mut facts = Map::new();
         facts.insert("stream".to_owned(), json!(&*self.name));
         facts.insert("skeleton".to_owned(), json!(self.skeleton.as_deref()));
@@ -29,6 +29,8 @@ impl StreamActor {
         if let Some(attached) = self.attached.get_mut(&connection) {
             attached.watching = false;
         }
+        // Who only watched is nobody to the stream any more, and does not say goodbye to it either.
+        self.attached.retain(|_, attached| attached.watching || attached.controlling);
     }
 
     pub(super) fn disconnect(&mut self, connection: ConnectionId) {
@@ -44,8 +46,9 @@ impl StreamActor {
         }
     }
 
-    fn attach(&mut self, peer: &Peer) {
-        self.attached.entry(peer.id).or_insert_with(|| Attached { peer: peer.clone(), watching: false });
+    fn attach(&mut self, peer: &Peer) -> &mut Attached {
+        let newcomer = || Attached { peer: peer.clone(), watching: false, controlling: false };
+        self.attached.entry(peer.id).or_insert_with(newcomer)
     }
 
     pub(super) async fn start(&mut self, peer: Peer, start: StartRecording) -> Answer {
@@ -82,7 +85,7 @@ impl StreamActor {
             lock(&self.service.inner.recordings).insert(session.id, stream.clone());
         }
         self.recording = Some(recording);
-        self.attach(&peer);
+        self.attach(&peer).controlling = true;
         self.tell_started(session.id);
         self.tell_status();
         Ok(
@@ -120,9 +123,9 @@ impl StreamActor {
         }
         // So that lists show `recording` or `paused`.
         let change = SessionChange { status: Some(recording.recorder.status()), ..SessionChange::default() };
-        self.attach(peer);
         let noted = self.service.inner.store.update_session(id, change).await;
         noted.map_err(|error| storage_error(&error))?;
+        self.attach(peer).controlling = true;
         self.tell_status();
         Ok(ok_answer(facts))
     }
