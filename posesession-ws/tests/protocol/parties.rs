@@ -280,3 +280,21 @@ async fn a_controller_that_stops_watching_is_still_told_statuses() {
     control.ask(json!({ "type": "unsubscribe", "stream": "none" })).await;
     assert!(control.kept_of("recording_status").len() >= before + 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_after_a_discarded_recording_whose_publisher_was_lost() {
+    let house = House::with(RecordOptions { max_streams: 1, ..RecordOptions::default() });
+    let mut camera = house.connect().await;
+    camera.ask(json!({ "type": "publish", "stream": "first" })).await;
+    let session = camera.start("lost").await;
+    drop(camera);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut control = house.connect().await;
+    let gone = control.ask(json!({ "type": "discard_recording", "session_id": session })).await;
+    assert_eq!(gone["type"], "ok", "{gone}");
+    drop(control);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut next = house.connect().await;
+    let free = next.ask(json!({ "type": "publish", "stream": "second" })).await;
+    assert_eq!(free["type"], "ok", "{free}");
+}

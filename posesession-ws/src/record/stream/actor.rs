@@ -184,9 +184,8 @@ impl StreamActor {
     fn lose(&mut self, error: &ProtocolError) {
         let Some(recording) = self.recording.take() else { return };
         tracing::error!(session = %recording.id, %error, "the recording can't go on");
-        self.forget_recording(recording.id);
         self.tell_all_error(error);
-        self.tell_stopped(recording.id);
+        self.recording_ended(recording.id);
         let mut status = recording.status_message(&self.name);
         status.status = SessionStatus::Failed;
         self.broadcast_status(json_message(&status));
@@ -267,8 +266,11 @@ impl StreamActor {
         }
     }
 
-    fn forget_recording(&self, session: SessionId) {
+    /// Tidies up after a recording, however it ended. A lost publisher was waited for only as long as it was recorded.
+    fn recording_ended(&mut self, session: SessionId) {
         lock(&self.service.inner.recordings).remove(&session);
+        self.tell_stopped(session);
+        self.publisher.take_if(|publisher| publisher.lost_at.is_some());
     }
 
     /// Takes the frames and commands that had been handed over when the shutdown began.

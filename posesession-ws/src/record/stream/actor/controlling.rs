@@ -149,12 +149,8 @@ impl StreamActor {
         self.recording = Some(recording);
         self.acknowledge(stored_through);
         self.recording = None;
-        self.forget_recording(id);
-        self.tell_stopped(id);
+        self.recording_ended(id);
         self.broadcast_status(crate::record::peer::json_message(&last_status));
-        if self.publisher.as_ref().is_some_and(|publisher| publisher.lost_at.is_some()) {
-            self.publisher = None;
-        }
         let (session, report) = finished?;
         Ok(json!({
             "type": "recording_finalized",
@@ -168,8 +164,7 @@ impl StreamActor {
         let Some(recording) = self.recording.take() else { return Ok(()) };
         let id = recording.id;
         let discarded = recording.discard().await;
-        self.forget_recording(id);
-        self.tell_stopped(id);
+        self.recording_ended(id);
         discarded
     }
 
