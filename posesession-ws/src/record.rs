@@ -136,6 +136,10 @@ impl RecordService {
     /// # Errors
     ///
     /// [`TransportError`] if the connection broke off; a client that says goodbye, or the service's shutdown, is `Ok`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the connection as if the client had vanished.
     pub async fn serve<T: Transport>(&self, transport: T) -> Result<(), TransportError> {
         let id = ConnectionId(self.inner.next_connection.fetch_add(1, Ordering::Relaxed));
         let (peer, inbox) = Peer::new(id);

@@ -49,6 +49,11 @@ impl Peer {
         }
     }
 
+    /// Returns whether the connection has ended.
+    pub(super) fn is_gone(&self) -> bool {
+        self.events.is_closed()
+    }
+
     pub(super) fn tell_error(&self, error: &ProtocolError) {
         self.tell(error);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posesession_store::SessionStore;
-use posesession_ws::protocol::Subscribe;
+use posesession_ws::protocol::{Publish, StartRecording, Subscribe};
 use posesession_ws::{RecordClient, RecordEvent, RecordOptions, in_process};
 use serde_json::json;
 
@@ -297,4 +297,23 @@ async fn a_stream_ends_after_a_discarded_recording_whose_publisher_was_lost() {
     let mut next = house.connect().await;
     let free = next.ask(json!({ "type": "publish", "stream": "second" })).await;
     assert_eq!(free["type"], "ok", "{free}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_whose_connection_is_no_longer_served_counts_as_lost() {
+    let house = House::with(RecordOptions {
+        publisher_patience: Duration::from_secs(30),
+        ..RecordOptions::default()
+    });
+    let (server_end, client_end) = in_process(1024);
+    let service = house.records.clone();
+    let served = tokio::spawn(async move { service.serve(server_end).await });
+    let mut camera = RecordClient::over(client_end).await.unwrap();
+    camera.publish(&Publish::default()).await.unwrap();
+    let start = StartRecording { name: "cut off".to_owned(), ..StartRecording::default() };
+    let session = camera.start_recording(&start).await.unwrap();
+    served.abort();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let stored = house.store.read_session(session).await.unwrap();
+    assert_eq!(stored.status.as_str(), "interrupted");
 }

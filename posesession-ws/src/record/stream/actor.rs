@@ -198,6 +198,7 @@ impl StreamActor {
             return false;
         }
         self.next_status = now + self.service.inner.options.status_every;
+        self.disconnect_those_gone();
         if self.recording.is_some() {
             self.tell_status();
             self.interrupt_if_abandoned(now).await;

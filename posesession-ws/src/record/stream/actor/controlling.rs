@@ -46,6 +46,17 @@ impl StreamActor {
         }
     }
 
+    /// A connection whose serving was broken off (its future dropped) has told no stream.
+    pub(super) fn disconnect_those_gone(&mut self) {
+        let publisher = self.publisher.as_ref().filter(|publisher| publisher.lost_at.is_none());
+        let attached = self.attached.values().map(|attached| &attached.peer);
+        let peers = attached.chain(publisher.map(|publisher| &publisher.peer));
+        let gone: Vec<ConnectionId> = peers.filter(|peer| peer.is_gone()).map(|peer| peer.id).collect();
+        for connection in gone {
+            self.disconnect(connection);
+        }
+    }
+
     fn attach(&mut self, peer: &Peer) -> &mut Attached {
         let newcomer = || Attached { peer: peer.clone(), watching: false, controlling: false };
         self.attached.entry(peer.id).or_insert_with(newcomer)
