@@ -1,18 +1,20 @@
 //! One `/ws/pose` connection: its loop, and what it has published, watched and started.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use posesession_core::{SessionId, Skeleton};
 use posesession_store::SessionStore;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::RecordService;
 use super::live::forward;
-use super::peer::{ConnectionId, Inbox, Peer, json_message};
+use super::peer::{Inbox, Peer, json_message};
 use super::sent::{SentFrame, too_large};
 use super::stream::{Answer, Control, StreamCommand, StreamHandle};
 use crate::message::{CloseReason, Message};
@@ -27,6 +29,8 @@ const VIEWER_QUEUE: usize = 4;
 /// How many streams one connection may publish to or watch.
 const MAX_STREAMS: usize = 64;
 const DEFAULT_STREAM: &str = "default";
+/// How long a client that doesn't read may hold up the end of its connection.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Connection<T> {
@@ -42,6 +46,8 @@ pub(super) struct Connection<T> {
     /// The streams it controls: kept so that they outlive their last frame as long as the connection.
     controlled: HashMap<String, StreamHandle>,
     started: Option<SessionId>,
+    /// What waits for room in a stream's queue. Until then nothing is read from the client, but it is told everything.
+    waiting: Option<(StreamHandle, StreamCommand)>,
 }
 
 impl<T: Transport> Connection<T> {
@@ -58,11 +64,13 @@ impl<T: Transport> Connection<T> {
             watched: HashMap::new(),
             controlled: HashMap::new(),
             started: None,
+            waiting: None,
         }
     }
 
     pub(super) async fn run(mut self) -> Result<(), TransportError> {
         let result = self.serve().await;
+        hand_over_waiting(&mut self.waiting).await;
         for (_, forwarder) in self.watched.values() {
             forwarder.abort();
         }
@@ -75,7 +83,7 @@ impl<T: Transport> Connection<T> {
 
     async fn serve(&mut self) -> Result<(), TransportError> {
         let welcome = json_message(&self.service.welcome());
-        self.transport.send(welcome).await?;
+        self.tell(welcome).await?;
         let shutdown = self.service.inner.shutdown.clone();
         loop {
             tokio::select! {
@@ -88,9 +96,10 @@ impl<T: Transport> Connection<T> {
                 () = self.inbox.overrun.cancelled() => {
                     return self.close(CloseReason::TRY_AGAIN, "this client doesn't read its messages").await;
                 }
-                Some(event) = self.inbox.events.recv() => self.transport.send(event).await?,
-                Some(message) = self.live.recv() => self.transport.send(message).await?,
-                message = self.transport.next() => match message {
+                Some(event) = self.inbox.events.recv() => self.tell(event).await?,
+                Some(message) = self.live.recv() => self.tell(message).await?,
+                () = hand_over_waiting(&mut self.waiting), if self.waiting.is_some() => {}
+                message = self.transport.next(), if self.waiting.is_none() => match message {
                     None | Some(Ok(Message::Close(_)) | Err(TransportError::Closed)) => return Ok(()),
                     Some(Err(TransportError::TooLarge { size })) => {
                         let reason = format!("a message of {size} bytes is too large");
@@ -103,16 +112,67 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// Says goodbye, to those who read it.
     async fn close(&mut self, code: u16, reason: &str) -> Result<(), TransportError> {
-        self.transport.send(Message::Close(Some(CloseReason::new(code, reason)))).await?;
-        self.transport.close().await
+        let transport = &mut self.transport;
+        let goodbye = async {
+            transport.send(Message::Close(Some(CloseReason::new(code, reason)))).await?;
+            transport.close().await
+        };
+        tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await.unwrap_or(Err(TransportError::Closed))
+    }
+
+    /// Sends a message. While the client doesn't read, nothing else happens here: so this is where it is put out once too
+    /// much waits for it, and where a shutdown loses patience.
+    async fn tell(&mut self, message: Message) -> Result<(), TransportError> {
+        let shutdown = self.service.inner.shutdown.clone();
+        let patience = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(GOODBYE_PATIENCE).await;
+        };
+        tokio::select! {
+            biased;
+            sent = self.transport.send(message) => return sent,
+            () = patience => {}
+            () = self.inbox.overrun.cancelled() => {
+                self.close(CloseReason::TRY_AGAIN, "this client doesn't read its messages").await?;
+            }
+        }
+        Err(TransportError::Closed)
     }
 
     async fn tell_events(&mut self) -> Result<(), TransportError> {
         while let Ok(event) = self.inbox.events.try_recv() {
-            self.transport.send(event).await?;
+            self.tell(event).await?;
         }
         Ok(())
+    }
+
+    /// Hands a command over as soon as there is room for it.
+    fn hand_over(&mut self, stream: &StreamHandle, command: StreamCommand) {
+        if let Err(command) = stream.try_send(command) {
+            self.waiting = Some((stream.clone(), command));
+        }
+    }
+
+    /// Asks a stream, telling the client what happens meanwhile.
+    async fn ask(
+        &mut self,
+        stream: &StreamHandle,
+        command: impl FnOnce(oneshot::Sender<Answer>) -> StreamCommand,
+    ) -> Answer {
+        let mut answer = pin!(stream.ask(command));
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                Some(event) = self.inbox.events.recv() => {
+                    // A broken connection shows again when the answer is sent.
+                    if self.tell(event).await.is_err() {
+                        return answer.await;
+                    }
+                }
+            }
+        }
     }
 
     async fn handle_message(&mut self, message: Message) -> Result<(), TransportError> {
@@ -127,7 +187,7 @@ impl<T: Transport> Connection<T> {
                     // A frame that could not be read still settles its number, so that no ack waits for it.
                     let stream = self.published.last().map(|(_, stream)| stream.clone());
                     if let Some(stream) = stream.filter(|_| error.frame_number.is_some()) {
-                        settle_refused(self.peer.id, &stream, &error).await;
+                        self.settle_refused(&stream, &error);
                     }
                     Err(error)
                 }
@@ -137,7 +197,7 @@ impl<T: Transport> Connection<T> {
         };
         match handled {
             Ok(()) => Ok(()),
-            Err(error) => self.transport.send(json_message(&error)).await,
+            Err(error) => self.tell(json_message(&error)).await,
         }
     }
 
@@ -150,7 +210,7 @@ impl<T: Transport> Connection<T> {
         } else {
             SentFrame::from_json(frame)
         };
-        send_frame(self.peer.id, &stream, sent).await
+        self.send_frame(&stream, sent)
     }
 
     async fn handle_binary(&mut self, message: &bytes::Bytes) -> Result<(), ProtocolError> {
@@ -159,14 +219,37 @@ impl<T: Transport> Connection<T> {
         match decoded {
             BinaryMessage::Frame(frame) => {
                 let stream = self.frame_stream(&frame.header.stream, frame.header.frame_number).await?;
-                send_frame(self.peer.id, &stream, SentFrame::from_binary(frame)).await
+                self.send_frame(&stream, SentFrame::from_binary(frame))
             }
             BinaryMessage::Video(video) => {
                 let stream = self.frame_stream(&video.stream, None).await?;
-                stream.send(StreamCommand::Video { from: self.peer.id, video }).await;
+                self.hand_over(&stream, StreamCommand::Video { from: self.peer.id, video });
                 Ok(())
             }
         }
+    }
+
+    fn send_frame(
+        &mut self,
+        stream: &StreamHandle,
+        sent: Result<SentFrame, ProtocolError>,
+    ) -> Result<(), ProtocolError> {
+        match sent {
+            Ok(frame) => {
+                let frame = Box::new(frame);
+                self.hand_over(stream, StreamCommand::Frame { from: self.peer.id, frame });
+                Ok(())
+            }
+            Err(error) => {
+                self.settle_refused(stream, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn settle_refused(&mut self, stream: &StreamHandle, error: &ProtocolError) {
+        let (frame_number, code) = (error.frame_number, error.code);
+        self.hand_over(stream, StreamCommand::Refused { from: self.peer.id, frame_number, code });
     }
 
     /// The stream a frame or video belongs to. A connection that hasn't published yet publishes to `default` by this.
@@ -222,7 +305,7 @@ impl<T: Transport> Connection<T> {
             }
             Err(error) => json_message(&error.answering(id)),
         };
-        self.transport.send(message).await
+        self.tell(message).await
     }
 
     async fn publish(&mut self, publish: Publish) -> Answer {
@@ -243,8 +326,8 @@ impl<T: Transport> Connection<T> {
         self.check_stream_count(&name)?;
         let (peer, publisher, take_over, fps) =
             (self.peer.clone(), publish.publisher, publish.take_over, publish.fps);
-        let answer = stream
-            .ask(|reply| StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply })
+        let answer = self
+            .ask(&stream, |reply| StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply })
             .await?;
         self.now_publishes(name, stream);
         Ok(answer)
@@ -278,7 +361,7 @@ impl<T: Transport> Connection<T> {
         // Watching starts before the answer is asked for, so that no change falls between the two.
         let events = stream.watch();
         let peer = self.peer.clone();
-        let answer = stream.ask(|reply| StreamCommand::Subscribe { peer, reply }).await?;
+        let answer = self.ask(&stream, |reply| StreamCommand::Subscribe { peer, reply }).await?;
         let forwarder = forward(name.clone(), subscribe.format, events, self.live_sender.clone());
         let forwarder = tokio::spawn(forwarder).abort_handle();
         self.watched.insert(name, (stream, forwarder));
@@ -287,8 +370,8 @@ impl<T: Transport> Connection<T> {
 
     async fn unsubscribe(&mut self, name: Option<String>) -> Answer {
         let name = name.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
-        if let Some((stream, _)) = self.watched.get(&name) {
-            stream.send(StreamCommand::Unsubscribe { connection: self.peer.id }).await;
+        if let Some((stream, _)) = self.watched.get(&name).cloned() {
+            self.hand_over(&stream, StreamCommand::Unsubscribe { connection: self.peer.id });
         }
         self.unwatch(&name);
         Ok(ok_answer(Map::new()))
@@ -316,7 +399,8 @@ impl<T: Transport> Connection<T> {
         let stream = self.service.stream(&name)?;
         self.check_stream_count(&name)?;
         let peer = self.peer.clone();
-        let answer = stream.ask(|reply| StreamCommand::Start { peer, start: Box::new(start), reply }).await?;
+        let answer =
+            self.ask(&stream, |reply| StreamCommand::Start { peer, start: Box::new(start), reply }).await?;
         self.started = answer["session_id"].as_str().and_then(|id| id.parse().ok());
         self.controlled.insert(name, stream);
         Ok(answer)
@@ -332,7 +416,8 @@ impl<T: Transport> Connection<T> {
         let (session, stream) = self.recording_meant(session)?;
         self.check_stream_count(stream.name())?;
         let peer = self.peer.clone();
-        let answer = stream.ask(|reply| StreamCommand::Control { peer, session, control, reply }).await?;
+        let answer =
+            self.ask(&stream, |reply| StreamCommand::Control { peer, session, control, reply }).await?;
         self.controlled.insert(stream.name().to_owned(), stream);
         Ok(answer)
     }
@@ -362,7 +447,7 @@ impl<T: Transport> Connection<T> {
             return Err(why_not_resumable(store, resume.session_id).await);
         };
         let (peer, name) = (self.peer.clone(), stream.name().to_owned());
-        let answer = stream.ask(|reply| StreamCommand::ResumeSession { peer, resume, reply }).await?;
+        let answer = self.ask(&stream, |reply| StreamCommand::ResumeSession { peer, resume, reply }).await?;
         self.now_publishes(name, stream);
         Ok(answer)
     }
@@ -378,26 +463,13 @@ async fn why_not_resumable(store: Arc<dyn SessionStore>, id: SessionId) -> Proto
     }
 }
 
-async fn send_frame(
-    from: ConnectionId,
-    stream: &StreamHandle,
-    sent: Result<SentFrame, ProtocolError>,
-) -> Result<(), ProtocolError> {
-    match sent {
-        Ok(frame) => {
-            stream.send(StreamCommand::Frame { from, frame: Box::new(frame) }).await;
-            Ok(())
-        }
-        Err(error) => {
-            settle_refused(from, stream, &error).await;
-            Err(error)
-        }
+/// Hands over what waits. Dropping the future loses nothing.
+async fn hand_over_waiting(waiting: &mut Option<(StreamHandle, StreamCommand)>) {
+    let Some((stream, _)) = waiting else { return };
+    let room = stream.room().await;
+    if let (Some(room), Some((_, command))) = (room, waiting.take()) {
+        room.send(command);
     }
-}
-
-async fn settle_refused(from: ConnectionId, stream: &StreamHandle, error: &ProtocolError) {
-    let (frame_number, code) = (error.frame_number, error.code);
-    stream.send(StreamCommand::Refused { from, frame_number, code }).await;
 }
 
 /// Makes an `ok` answer with some facts.

@@ -119,6 +119,23 @@ impl StreamHandle {
         }
     }
 
+    /// Hands a command over if there is room for it, else gives it back. A stream that has ended takes none.
+    pub(super) fn try_send(&self, command: StreamCommand) -> Result<(), StreamCommand> {
+        match self.commands.try_send(command) {
+            Err(mpsc::error::TrySendError::Full(command)) => Err(command),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                tracing::debug!(stream = %self.name, "the stream has ended");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Waits for room in the queue; there is none in a stream that has ended.
+    pub(super) async fn room(&self) -> Option<mpsc::OwnedPermit<StreamCommand>> {
+        self.commands.clone().reserve_owned().await.ok()
+    }
+
     /// Hands a command over and waits for its answer.
     pub(super) async fn ask(&self, command: impl FnOnce(oneshot::Sender<Answer>) -> StreamCommand) -> Answer {
         let (reply, answer) = oneshot::channel();

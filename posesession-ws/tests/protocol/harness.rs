@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::{SinkExt, StreamExt};
 use posesession_core::{ChunkQuery, Frame, SessionId};
 use posesession_store::{MediaStore, MemoryStore, SessionStore};
@@ -16,7 +18,7 @@ pub(crate) struct House {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) records: RecordService,
     pub(crate) replays: ReplayService,
-    pub(crate) _media: tempfile::TempDir,
+    pub(crate) media: tempfile::TempDir,
 }
 
 impl House {
@@ -32,7 +34,7 @@ impl House {
             records: RecordService::new(store.clone(), Some(media), options),
             replays: ReplayService::new(store.clone(), ReplayOptions::default()),
             store,
-            _media: folder,
+            media: folder,
         }
     }
 
@@ -51,6 +53,17 @@ impl House {
         let service = self.replays.clone();
         tokio::spawn(async move { service.serve(session, request, server_end).await });
         Client { transport: client_end, kept: Vec::new() }
+    }
+
+    /// Lets every image fail to be stored, and with it the frames from there on.
+    pub(crate) fn break_media(&self) {
+        std::fs::remove_dir_all(self.media.path()).unwrap();
+        std::fs::write(self.media.path(), "no folder").unwrap();
+    }
+
+    pub(crate) fn mend_media(&self) {
+        std::fs::remove_file(self.media.path()).unwrap();
+        std::fs::create_dir(self.media.path()).unwrap();
     }
 
     pub(crate) async fn frames(&self, session: SessionId) -> Vec<Frame> {
@@ -141,6 +154,15 @@ impl Client {
     /// Sends frame `n` of a 30 fps stream of two-keypoint poses.
     pub(crate) async fn frame(&mut self, n: u64) {
         self.send(frame(n)).await;
+    }
+
+    /// Sends frame `n` with an image of this many bytes.
+    pub(crate) async fn frame_with_image(&mut self, n: u64, bytes: usize) {
+        let mut image = vec![0; bytes];
+        image[..3].copy_from_slice(&[0xff, 0xd8, 0xff]);
+        let mut frame = frame(n);
+        frame["image"] = json!(STANDARD.encode(image));
+        self.send(frame).await;
     }
 
     pub(crate) fn kept_of(&self, kind: &str) -> Vec<&Value> {

@@ -7,4 +7,5 @@ mod frames;
 mod parties;
 mod recording;
 mod replaying;
+mod trouble;
 mod vectors;

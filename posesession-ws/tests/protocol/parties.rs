@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures::SinkExt;
 use posesession_store::SessionStore;
 use posesession_ws::protocol::{Publish, StartRecording, Subscribe};
-use posesession_ws::{RecordClient, RecordEvent, RecordOptions, in_process};
+use posesession_ws::{Message, RecordClient, RecordEvent, RecordOptions, in_process};
 use serde_json::json;
 
 use crate::harness::{House, frame, session_id};
@@ -316,4 +317,28 @@ async fn a_publisher_whose_connection_is_no_longer_served_counts_as_lost() {
     tokio::time::sleep(Duration::from_secs(40)).await;
     let stored = house.store.read_session(session).await.unwrap();
     assert_eq!(stored.status.as_str(), "interrupted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_put_out_and_its_recording_goes_on() {
+    let house =
+        House::with(RecordOptions { status_every: Duration::from_millis(10), ..RecordOptions::default() });
+    let (server_end, mut client_end) = in_process(1);
+    let service = house.records.clone();
+    let served = tokio::spawn(async move { service.serve(server_end).await });
+    client_end.send(Message::text(r#"{"type":"start_recording","name":"deaf"}"#)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), served).await.expect("an end").unwrap().unwrap_err();
+    assert_eq!(house.records.live_recordings(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_does_not_hold_up_a_shutdown() {
+    let house = House::new();
+    let (server_end, mut client_end) = in_process(1);
+    let service = house.records.clone();
+    let served = tokio::spawn(async move { service.serve(server_end).await });
+    client_end.send(Message::text(r#"{"type":"start_recording","name":"deaf"}"#)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    house.records.shutdown().await;
+    tokio::time::timeout(Duration::from_secs(10), served).await.expect("an end").unwrap().unwrap_err();
 }

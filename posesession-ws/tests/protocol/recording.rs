@@ -150,7 +150,7 @@ async fn images_and_video_are_kept_beside_the_poses() {
     let finalized = client.stop_recording(None).await.unwrap();
     assert_eq!(finalized.report["video_stored_bytes"], 8);
     let path = finalized.session.video_file_path.expect("a video");
-    assert_eq!(std::fs::read(house._media.path().join(&path)).unwrap(), b"webmwebm");
+    assert_eq!(std::fs::read(house.media.path().join(&path)).unwrap(), b"webmwebm");
     let frames = house.frames(session).await;
     let image = frames[4].image.as_ref().expect("an image");
     assert_eq!((image.offset, image.length), (24, 6));

@@ -1,0 +1,36 @@
+//! A store that takes nothing for a while, or never again.
+
+use std::time::Duration;
+
+use posesession_ws::RecordOptions;
+
+use crate::harness::House;
+
+/// How many frames with [`IMAGE_BYTES`] fill a recorder.
+const FILLING: u64 = 16;
+const IMAGE_BYTES: usize = 2_000_000;
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_is_told_of_a_long_outage_slowed_and_never_cut_off() {
+    let house =
+        House::with(RecordOptions { status_every: Duration::from_millis(10), ..RecordOptions::default() });
+    let mut client = house.connect().await;
+    let session = client.start("outage").await;
+    house.break_media();
+    for n in 0..FILLING {
+        client.frame_with_image(n, IMAGE_BYTES).await;
+    }
+    for n in FILLING..200 {
+        client.frame(n).await;
+    }
+    // The client reads: what the server says during the outage, and that it goes on afterwards.
+    while client.expect("recording_status").await["trouble"].is_null() {}
+    for _ in 0..3000 {
+        assert!(client.expect("recording_status").await["trouble"].is_string());
+    }
+    assert_eq!(client.expect("error").await["code"], "storage");
+    house.mend_media();
+    let finalized = client.stop().await;
+    assert_eq!(finalized["session"]["frame_count"], 200, "{finalized}");
+    assert_eq!(house.frames(session).await.len(), 200);
+}
