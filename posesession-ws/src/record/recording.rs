@@ -270,11 +270,7 @@ impl Recording {
         status: SessionStatus,
     ) -> Result<(SessionRecording, QualityReport), ProtocolError> {
         self.store_rest().await?;
-        if let Some(compaction) = self.compaction.take()
-            && let Err(error) = compaction.await
-        {
-            tracing::error!(session = %self.id, %error, "compaction broke off");
-        }
+        self.await_compaction().await;
         let told = |error: StoreError| storage_error(&error);
         let session = match (&self.video, &self.media) {
             (Some(video), Some(media)) => {
@@ -301,17 +297,29 @@ impl Recording {
         Ok((session, report))
     }
 
+    /// Gives a session whose frames can't be stored its last status; what is stored can be replayed.
+    pub(super) async fn give_up(&mut self) {
+        self.await_compaction().await;
+        if let Err(error) = self.store.finish(self.id, self.term, SessionStatus::Failed).await {
+            tracing::warn!(session = %self.id, %error, "the store can't note that the recording failed");
+        }
+    }
+
+    async fn await_compaction(&mut self) {
+        if let Some(compaction) = self.compaction.take()
+            && let Err(error) = compaction.await
+        {
+            tracing::error!(session = %self.id, %error, "compaction broke off");
+        }
+    }
+
     /// Erases the session with all that belongs to it.
     pub(super) async fn discard(mut self) -> Result<(), ProtocolError> {
         if let Some(append) = self.append.take() {
             // Whether it was kept or not: it is about to be erased.
             let _kept_or_not = append.await;
         }
-        if let Some(compaction) = self.compaction.take()
-            && let Err(error) = compaction.await
-        {
-            tracing::error!(session = %self.id, %error, "compaction broke off");
-        }
+        self.await_compaction().await;
         self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
         if let Some(media) = &self.media {
             media.delete_session(self.id).await.map_err(|error| KeepError::from(error).told())?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use posesession_store::SessionStore;
 use posesession_ws::RecordOptions;
+use serde_json::json;
 
 use crate::harness::House;
 
@@ -33,4 +35,18 @@ async fn a_sender_is_told_of_a_long_outage_slowed_and_never_cut_off() {
     let finalized = client.stop().await;
     assert_eq!(finalized["session"]["frame_count"], 200, "{finalized}");
     assert_eq!(house.frames(session).await.len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_could_not_be_stored_is_not_called_completed() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("failing").await;
+    house.break_media();
+    client.frame_with_image(0, 100).await;
+    let answer = client.ask(json!({ "type": "stop_recording" })).await;
+    assert_eq!(answer["code"], "storage", "{answer}");
+    let last = client.kept_of("recording_status").last().copied().cloned().unwrap();
+    assert_eq!(last["status"], "failed", "{last}");
+    assert_eq!(house.store.read_session(session).await.unwrap().status.as_str(), "failed");
 }

@@ -100,7 +100,7 @@ impl StreamActor {
                 command = self.commands.recv(), if !full => Event::Command(command),
             };
             match event {
-                Event::Appended(outcome) => self.handle_outcome(outcome),
+                Event::Appended(outcome) => self.handle_outcome(outcome).await,
                 Event::Command(Some(command)) => self.handle(command).await,
                 Event::Deadline => {
                     if self.handle_deadline().await {
@@ -158,7 +158,7 @@ impl StreamActor {
         }
     }
 
-    fn handle_outcome(&mut self, outcome: Outcome) {
+    async fn handle_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Stored { stored_through } => self.acknowledge(stored_through),
             Outcome::Retrying(error) => {
@@ -166,7 +166,7 @@ impl StreamActor {
                 self.tell_status();
             }
             Outcome::StillRetrying => {}
-            Outcome::Lost(error) => self.lose(&error),
+            Outcome::Lost(error) => self.lose(&error).await,
         }
     }
 
@@ -181,9 +181,10 @@ impl StreamActor {
     }
 
     /// The session takes no more frames, or is gone: the recording ends here.
-    fn lose(&mut self, error: &ProtocolError) {
-        let Some(recording) = self.recording.take() else { return };
+    async fn lose(&mut self, error: &ProtocolError) {
+        let Some(mut recording) = self.recording.take() else { return };
         tracing::error!(session = %recording.id, %error, "the recording can't go on");
+        recording.give_up().await;
         self.tell_all_error(error);
         self.recording_ended(recording.id);
         let mut status = recording.status_message(&self.name);

@@ -156,7 +156,11 @@ impl StreamActor {
         }
         let finished = recording.finish(status).await;
         let (id, stored_through) = (recording.id, recording.stored_through);
-        let last_status = recording.status_message(&self.name);
+        let mut last_status = recording.status_message(&self.name);
+        if finished.is_err() {
+            recording.give_up().await;
+            last_status.status = SessionStatus::Failed;
+        }
         self.recording = Some(recording);
         self.acknowledge(stored_through);
         self.recording = None;
