@@ -38,6 +38,22 @@ async fn a_sender_is_told_of_a_long_outage_slowed_and_never_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_is_gone_does_not_hold_up_a_shutdown_for_minutes() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    client.start("gone").await;
+    house.break_media();
+    for n in 0..FILLING {
+        client.frame_with_image(n, IMAGE_BYTES).await;
+    }
+    for n in FILLING..200 {
+        client.frame(n).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::timeout(Duration::from_secs(30), house.records.shutdown()).await.expect("an end");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_recording_that_could_not_be_stored_is_not_called_completed() {
     let house = House::new();
     let mut client = house.connect().await;

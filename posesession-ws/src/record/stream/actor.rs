@@ -278,12 +278,16 @@ impl StreamActor {
     /// Takes the frames and commands that had been handed over when the shutdown began.
     async fn take_what_waits(&mut self) {
         self.commands.close();
+        let mut is_storing = true;
         while let Some(command) = self.commands.recv().await {
             self.handle(command).await;
             if let Some(recording) = &mut self.recording
+                && is_storing
                 && recording.recorder.is_full()
                 && let Err(error) = recording.store_rest().await
             {
+                // Once is enough: with every frame that waits the tries would add up to minutes.
+                is_storing = false;
                 self.tell_all_error(&error);
             }
         }
