@@ -38,7 +38,12 @@ pub(super) struct View {
     fetches: FuturesUnordered<Fetch>,
     fetching: Vec<ChunkQuery>,
     /// Commands that were taken and are answered once it is known where they led.
-    unanswered: Vec<Option<CommandId>>,
+    unanswered: Vec<Unanswered>,
+}
+
+struct Unanswered {
+    id: Option<CommandId>,
+    is_seek: bool,
 }
 
 #[derive(Serialize)]
@@ -169,13 +174,16 @@ impl View {
             }
         };
         let refused = match ReplayCommand::parse(text.as_str()) {
-            Ok((id, command)) => match self.apply(command).await {
-                Ok(()) => {
-                    self.unanswered.push(id);
-                    return Ok(true);
+            Ok((id, command)) => {
+                let is_seek = matches!(command, ReplayCommand::Seek(_));
+                match self.apply(command).await {
+                    Ok(()) => {
+                        self.unanswered.push(Unanswered { id, is_seek });
+                        return Ok(true);
+                    }
+                    Err(error) => error.answering(id),
                 }
-                Err(error) => error.answering(id),
-            },
+            }
             Err(error) => error,
         };
         transport.send(json_message(&refused)).await?;
@@ -216,7 +224,8 @@ impl View {
                 CursorOutput::StateChanged(state) => self.tell_state(state, now, transport).await?,
                 CursorOutput::Frame(frame) => transport.send(self.frame_message(&frame)).await?,
                 CursorOutput::SeekFailed(error) => {
-                    let seek = self.unanswered.pop().flatten();
+                    let latest = self.unanswered.iter().rposition(|command| command.is_seek);
+                    let seek = latest.and_then(|place| self.unanswered.remove(place).id);
                     transport.send(json_message(&cursor_error(&error).answering(seek))).await?;
                 }
                 CursorOutput::NeedChunk(query) => {
@@ -249,7 +258,7 @@ impl View {
         if self.unanswered.is_empty() || self.cursor.is_seeking() {
             return transport.send(json_message(&state_message(state, None, server_time))).await;
         }
-        for id in std::mem::take(&mut self.unanswered) {
+        for Unanswered { id, .. } in std::mem::take(&mut self.unanswered) {
             transport.send(json_message(&state_message(state.clone(), id, server_time))).await?;
         }
         Ok(())

@@ -274,3 +274,21 @@ async fn the_rust_client_replays_binary_frames() {
         assert_eq!(frame.pose_data, expected, "frame {n} has the recorded bits");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_seek_that_fails_is_answered_for_itself_not_for_the_command_after_it() {
+    let house = House::new();
+    let session = stored(&house, 30).await;
+    let mut viewer = house.replay(session, ReplayRequest::default());
+    viewer.expect("frame").await;
+    viewer.send(json!({ "type": "seek", "id": "lost", "timestamp": 0.5001, "mode": "exact" })).await;
+    viewer.send(json!({ "type": "play", "id": "play" })).await;
+    let error = viewer.expect("error").await;
+    assert_eq!((&error["id"], &error["code"]), (&json!("lost"), &json!("frame_not_found")));
+    loop {
+        let state = viewer.expect("state").await;
+        if state["id"] == "play" {
+            break;
+        }
+    }
+}
