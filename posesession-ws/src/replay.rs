@@ -17,7 +17,7 @@ use self::view::View;
 use crate::clock::Clock;
 use crate::message::{CloseReason, Message};
 use crate::protocol::WireFormat;
-use crate::record::{json_message, storage_error};
+use crate::record::{GOODBYE_PATIENCE, json_message, storage_error};
 use crate::transport::{Transport, TransportError};
 
 /// The settings of a [`ReplayService`].
@@ -76,7 +76,17 @@ impl ReplayService {
         mut transport: T,
     ) -> Result<(), TransportError> {
         match View::open(self.clone(), session, request).await {
-            Ok(view) => view.run(transport).await,
+            Ok(view) => {
+                // A client that doesn't read can't be told goodbye.
+                let patience = async {
+                    self.shutdown.cancelled().await;
+                    tokio::time::sleep(GOODBYE_PATIENCE).await;
+                };
+                tokio::select! {
+                    result = view.run(transport) => result,
+                    () = patience => Err(TransportError::Closed),
+                }
+            }
             Err(error) => {
                 transport.send(json_message(&storage_error(&error))).await?;
                 let reason = CloseReason::new(CloseReason::NO_SESSION, &error.to_string());

@@ -30,7 +30,7 @@ const VIEWER_QUEUE: usize = 4;
 const MAX_STREAMS: usize = 64;
 const DEFAULT_STREAM: &str = "default";
 /// How long a client that doesn't read may hold up the end of its connection.
-const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Connection<T> {

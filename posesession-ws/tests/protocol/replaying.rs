@@ -292,3 +292,16 @@ async fn a_seek_that_fails_is_answered_for_itself_not_for_the_command_after_it()
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_reads_nothing_does_not_hold_up_a_shutdown() {
+    let house = House::new();
+    let session = stored(&house, 300).await;
+    let (server_end, _client_end) = in_process(1);
+    let service = house.replays.clone();
+    let request = ReplayRequest { autoplay: true, ..ReplayRequest::default() };
+    let served = tokio::spawn(async move { service.serve(session, request, server_end).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    house.replays.shutdown();
+    tokio::time::timeout(Duration::from_secs(10), served).await.expect("an end").unwrap().unwrap_err();
+}
