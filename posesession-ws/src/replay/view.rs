@@ -25,6 +25,10 @@ use crate::transport::{Transport, TransportError};
 
 /// How many commands are taken in a row before the cursor is looked at again.
 const COMMANDS_AT_ONCE: usize = 64;
+/// How many commands may wait for their answers; beyond, nothing is read.
+const MAX_UNANSWERED: usize = 256;
+/// How many chunks are fetched at once: what a cursor holds, and one that a seek has made pointless.
+const MAX_FETCHES: usize = 4;
 
 type Fetch = BoxFuture<'static, (ChunkQuery, Result<Chunk, StoreError>)>;
 
@@ -110,6 +114,9 @@ impl View {
         loop {
             // The commands that are there already, before any frame: while a client scrubs, only its latest seek counts.
             for _ in 0..COMMANDS_AT_ONCE {
+                if self.unanswered.len() >= MAX_UNANSWERED {
+                    break;
+                }
                 match transport.next().now_or_never() {
                     None => break,
                     Some(message) => {
@@ -124,7 +131,7 @@ impl View {
             let event = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => Event::Shutdown,
-                message = transport.next() => Event::Message(message),
+                message = transport.next(), if self.unanswered.len() < MAX_UNANSWERED => Event::Message(message),
                 Some((query, fetched)) = self.fetches.next(), if !self.fetches.is_empty() => {
                     Event::Fetched(query, fetched)
                 }
@@ -265,7 +272,8 @@ impl View {
     }
 
     fn fetch(&mut self, query: ChunkQuery) {
-        if self.fetching.contains(&query) {
+        // A needed chunk that is not fetched now is asked for again when another one has come.
+        if self.fetching.contains(&query) || self.fetching.len() >= MAX_FETCHES {
             return;
         }
         self.fetching.push(query);
