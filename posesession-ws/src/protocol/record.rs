@@ -291,6 +291,8 @@ struct Envelope {
     kind: Option<String>,
     id: Option<CommandId>,
     frame_number: Option<u64>,
+    #[serde(default)]
+    stream: Value,
 }
 
 #[derive(Deserialize)]
@@ -311,11 +313,16 @@ impl RecordCommand {
             Ok(envelope) => envelope,
             Err(error) => return Err(unreadable(text, &error)),
         };
-        let Envelope { kind, id, frame_number } = envelope;
+        let Envelope { kind, id, frame_number, stream } = envelope;
         let bad = |error: serde_json::Error| {
             let message =
                 format!("the message `{}` is not as specified: {error}", kind.as_deref().unwrap_or("?"));
-            ProtocolError::new(ErrorCode::BadMessage, message).answering(id.clone()).of_frame(frame_number)
+            let bad = ProtocolError::new(ErrorCode::BadMessage, message).answering(id.clone());
+            match (kind.as_deref(), stream.as_str()) {
+                (Some("frame"), None) => bad.of_frame(frame_number),
+                (Some("frame"), Some(stream)) => bad.of_frame(frame_number).with("stream", stream),
+                _ => bad,
+            }
         };
         let command = match kind.as_deref() {
             Some("frame") => Self::Frame(serde_json::from_str(text).map_err(bad)?),

@@ -185,7 +185,8 @@ impl<T: Transport> Connection<T> {
                 Ok((id, command)) => return self.handle_command(id, command).await,
                 Err(error) => {
                     // A frame that could not be read still settles its number, so that no ack waits for it.
-                    let stream = self.published.last().map(|(_, stream)| stream.clone());
+                    let named = error.facts.get("stream").and_then(Value::as_str).unwrap_or_default();
+                    let stream = self.published_stream(named).cloned();
                     if let Some(stream) = stream.filter(|_| error.frame_number.is_some()) {
                         self.settle_refused(&stream, &error);
                     }
@@ -229,6 +230,15 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// Without a name, the stream published last is meant.
+    fn published_stream(&self, name: &str) -> Option<&StreamHandle> {
+        let found = match name {
+            "" => self.published.last(),
+            name => self.published.iter().find(|(published, _)| published == name),
+        };
+        found.map(|(_, stream)| stream)
+    }
+
     fn send_frame(
         &mut self,
         stream: &StreamHandle,
@@ -258,11 +268,7 @@ impl<T: Transport> Connection<T> {
         name: &str,
         frame_number: Option<u64>,
     ) -> Result<StreamHandle, ProtocolError> {
-        let found = match name {
-            "" => self.published.last(),
-            name => self.published.iter().find(|(published, _)| published == name),
-        };
-        if let Some((_, stream)) = found {
+        if let Some(stream) = self.published_stream(name) {
             return Ok(stream.clone());
         }
         if !self.published.is_empty() || !(name.is_empty() || name == DEFAULT_STREAM) {

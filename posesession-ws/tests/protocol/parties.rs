@@ -342,3 +342,27 @@ async fn a_client_that_reads_nothing_does_not_hold_up_a_shutdown() {
     house.records.shutdown().await;
     tokio::time::timeout(Duration::from_secs(10), served).await.expect("an end").unwrap().unwrap_err();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_cannot_be_read_settles_its_number_on_its_own_stream() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let mut sessions = Vec::new();
+    for stream in ["left", "right"] {
+        client.ask(json!({ "type": "publish", "stream": stream })).await;
+        sessions.push(client.start(stream).await);
+    }
+    for n in 0..5 {
+        client.frame(n).await;
+    }
+    let broken = json!({ "type": "frame", "stream": "left", "frame_number": 5, "timestamp": "soon" });
+    client.send(broken).await;
+    assert_eq!(client.expect("error").await["frame_number"], 5);
+    for n in 5..10 {
+        client.frame(n).await;
+    }
+    let right = client.ask(json!({ "type": "stop_recording", "session_id": sessions[1] })).await;
+    assert_eq!(right["session"]["frame_count"], 10, "{right}");
+    let left = client.ask(json!({ "type": "stop_recording", "session_id": sessions[0] })).await;
+    assert_eq!(left["report"]["refused"]["bad_message"], 1, "{left}");
+}
