@@ -17,8 +17,8 @@ use self::view::View;
 use crate::clock::Clock;
 use crate::message::{CloseReason, Message};
 use crate::protocol::WireFormat;
-use crate::record::{GOODBYE_PATIENCE, json_message, storage_error};
-use crate::transport::{Transport, TransportError};
+use crate::record::{json_message, storage_error};
+use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError};
 
 /// The settings of a [`ReplayService`].
 #[derive(Debug, Clone)]

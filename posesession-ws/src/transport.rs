@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use futures::{Sink, Stream};
+use futures::{Sink, SinkExt, Stream};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -18,6 +19,9 @@ use crate::message::{CloseReason, Message};
 
 /// The largest message that is read, in bytes: 16 MiB. A larger one ends the connection with code 1009.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// How long a client that doesn't read may hold up the end of its connection.
+pub(crate) const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection of either protocol. Every matching `Sink` + `Stream` is one; [`from_websocket`] and [`in_process`] make
 /// the two that ship.
@@ -53,6 +57,12 @@ pub enum TransportError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// Answers a client's goodbye: a WebSocket that ends without the answer counts as broken.
+pub(crate) async fn answer_goodbye<T: Transport>(transport: &mut T) {
+    // The connection ends either way.
+    let _answered = tokio::time::timeout(GOODBYE_PATIENCE, transport.close()).await;
 }
 
 /// Returns the settings for a tungstenite connection: small buffers, and the size limits of the protocols.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use posesession_core::{SessionId, Skeleton};
@@ -22,15 +21,13 @@ use crate::protocol::{
     BinaryMessage, CommandId, ErrorCode, FrameMessage, Mark, ProtocolError, Publish, RecordCommand,
     ResumeSession, SessionRef, StartRecording, Subscribe,
 };
-use crate::transport::{Transport, TransportError};
+use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError, answer_goodbye};
 
 /// How many live messages wait for a viewer's socket, beside the stream's own queue.
 const VIEWER_QUEUE: usize = 4;
 /// How many streams one connection may publish to or watch.
 const MAX_STREAMS: usize = 64;
 const DEFAULT_STREAM: &str = "default";
-/// How long a client that doesn't read may hold up the end of its connection.
-pub(crate) const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Connection<T> {
@@ -100,7 +97,11 @@ impl<T: Transport> Connection<T> {
                 Some(message) = self.live.recv() => self.tell(message).await?,
                 () = hand_over_waiting(&mut self.waiting), if self.waiting.is_some() => {}
                 message = self.transport.next(), if self.waiting.is_none() => match message {
-                    None | Some(Ok(Message::Close(_)) | Err(TransportError::Closed)) => return Ok(()),
+                    None | Some(Err(TransportError::Closed)) => return Ok(()),
+                    Some(Ok(Message::Close(_))) => {
+                        answer_goodbye(&mut self.transport).await;
+                        return Ok(());
+                    }
                     Some(Err(TransportError::TooLarge { size })) => {
                         let reason = format!("a message of {size} bytes is too large");
                         return self.close(CloseReason::TOO_LARGE, &reason).await;

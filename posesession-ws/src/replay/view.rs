@@ -21,7 +21,7 @@ use crate::protocol::{
     BinaryFrame, BinaryFrameHeader, CommandId, ErrorCode, ProtocolError, ReplayCommand, WireFormat,
 };
 use crate::record::{json_message, storage_error, with_cause};
-use crate::transport::{Transport, TransportError};
+use crate::transport::{Transport, TransportError, answer_goodbye};
 
 /// How many commands are taken in a row before the cursor is looked at again.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -167,7 +167,11 @@ impl View {
         transport: &mut T,
     ) -> Result<bool, TransportError> {
         let text = match message {
-            None | Some(Ok(Message::Close(_)) | Err(TransportError::Closed)) => return Ok(false),
+            None | Some(Err(TransportError::Closed)) => return Ok(false),
+            Some(Ok(Message::Close(_))) => {
+                answer_goodbye(transport).await;
+                return Ok(false);
+            }
             Some(Err(error @ TransportError::TooLarge { .. })) => {
                 close(transport, CloseReason::TOO_LARGE, &error.to_string()).await?;
                 return Ok(false);

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use futures::SinkExt;
+use futures::{SinkExt, StreamExt};
 use posesession_store::SessionStore;
 use posesession_ws::protocol::{Publish, StartRecording, Subscribe};
-use posesession_ws::{Message, RecordClient, RecordEvent, RecordOptions, in_process};
+use posesession_ws::{
+    Message, RecordClient, RecordEvent, RecordOptions, from_websocket, in_process, websocket_config,
+};
 use serde_json::json;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::harness::{House, frame, session_id};
 
@@ -365,4 +369,24 @@ async fn a_frame_that_cannot_be_read_settles_its_number_on_its_own_stream() {
     assert_eq!(right["session"]["frame_count"], 10, "{right}");
     let left = client.ask(json!({ "type": "stop_recording", "session_id": sessions[0] })).await;
     assert_eq!(left["report"]["refused"]["bad_message"], 1, "{left}");
+}
+
+#[tokio::test]
+async fn a_goodbye_over_a_websocket_is_answered() {
+    let house = House::new();
+    let (server_pipe, client_pipe) = tokio::io::duplex(1 << 16);
+    let service = house.records.clone();
+    tokio::spawn(async move {
+        let socket =
+            WebSocketStream::from_raw_socket(server_pipe, Role::Server, Some(websocket_config())).await;
+        service.serve(from_websocket(socket)).await
+    });
+    let mut client = WebSocketStream::from_raw_socket(client_pipe, Role::Client, None).await;
+    assert!(client.next().await.unwrap().unwrap().is_text(), "the welcome");
+    client.close(None).await.unwrap();
+    let mut last = None;
+    while let Some(message) = client.next().await {
+        last = Some(message.expect("no broken connection"));
+    }
+    assert!(last.is_some_and(|message| message.is_close()));
 }
