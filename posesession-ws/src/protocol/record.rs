@@ -269,7 +269,7 @@ pub struct RecordingStatus {
     pub frame_count: u64,
     /// Session time of the last frame.
     pub duration: Timestamp,
-    /// Frames a second, over the whole recording.
+    /// Frames a second of late: by the median of the last 64 intervals; 0 before the second frame.
     pub fps: f64,
     /// How many numbered frames never came.
     pub gaps: u64,
