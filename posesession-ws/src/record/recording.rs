@@ -46,6 +46,8 @@ pub(super) struct Recording {
     /// The one append under way; the recorder holds what comes meanwhile, and says when that is enough.
     append: Option<AppendFuture>,
     retries: u32,
+    /// Whether the session takes no more frames: a batch is lost, so none may follow it.
+    pub(super) is_lost: bool,
     stored_bytes: u64,
     short_frames: u64,
     compaction: Option<JoinHandle<()>>,
@@ -109,6 +111,7 @@ impl Recording {
             clock: inner.clock,
             append: None,
             retries: 0,
+            is_lost: false,
             stored_bytes: 0,
             short_frames: 0,
             compaction: None,
@@ -159,7 +162,10 @@ impl Recording {
                 self.compact_if_worth_it();
                 Outcome::Stored { stored_through: self.stored_through }
             }
-            Err(error) if error.is_final() => Outcome::Lost(error.told()),
+            Err(error) if error.is_final() => {
+                self.is_lost = true;
+                Outcome::Lost(error.told())
+            }
             Err(error) => {
                 let told_before = self.trouble.replace(error.told().message).is_some();
                 let delay = RETRY_MOST.min(RETRY_FIRST * 2_u32.saturating_pow(self.retries));

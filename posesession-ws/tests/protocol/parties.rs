@@ -371,6 +371,19 @@ async fn a_frame_that_cannot_be_read_settles_its_number_on_its_own_stream() {
     assert_eq!(left["report"]["refused"]["bad_message"], 1, "{left}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_take_over_of_a_deleted_session_ends_its_recording() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    let session = camera.start("deleted").await;
+    camera.frame(0).await;
+    house.store.delete_session(session, chrono::Utc::now()).await.unwrap();
+    let mut other = house.connect().await;
+    let taken = other.ask(json!({ "type": "publish", "publisher": "b", "take_over": true })).await;
+    assert_eq!(taken["code"], "session_not_found", "{taken}");
+    assert_eq!(house.records.live_recordings(), 0);
+}
+
 #[tokio::test]
 async fn a_goodbye_over_a_websocket_is_answered() {
     let house = House::new();

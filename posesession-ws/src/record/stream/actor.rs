@@ -288,7 +288,11 @@ impl StreamActor {
             {
                 // Once is enough: with every frame that waits the tries would add up to minutes.
                 is_storing = false;
-                self.tell_all_error(&error);
+                if recording.is_lost {
+                    self.lose(&error).await;
+                } else {
+                    self.tell_all_error(&error);
+                }
             }
         }
     }

@@ -86,14 +86,23 @@ impl StreamActor {
     async fn start_numbering(&mut self) -> Result<(), ProtocolError> {
         let now = self.service.inner.clock.now();
         let Some(recording) = &mut self.recording else { return Ok(()) };
-        if recording.recorder.is_full() {
-            recording.store_rest().await?;
+        let mut stored = if recording.recorder.is_full() { recording.store_rest().await } else { Ok(()) };
+        if stored.is_ok() {
+            let begun = recording.recorder.new_numbering(now);
+            begun.map_err(|error| ProtocolError::new(ErrorCode::BadState, error.to_string()))?;
+            stored = recording.store_rest().await;
         }
-        let begun = recording.recorder.new_numbering(now);
-        begun.map_err(|error| ProtocolError::new(ErrorCode::BadState, error.to_string()))?;
-        recording.store_rest().await?;
-        let settled = recording.stored_through.take();
-        self.acknowledge(settled);
+        match stored {
+            Ok(()) => {
+                let settled = recording.stored_through.take();
+                self.acknowledge(settled);
+            }
+            Err(error) if recording.is_lost => {
+                self.lose(&error).await;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
