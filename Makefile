@@ -25,6 +25,10 @@ test: setup lint test-rust test-web test-python test-browser ## Run all tests, i
 test-rust: ## Run the Rust tests, examples and doc examples
 	cargo test --workspace --all-features --quiet
 	cargo test --examples --quiet
+	rm -f target/examples.db*
+	cargo run --quiet --example record -- target/examples.db
+	cargo run --quiet --example replay -- target/examples.db | tail -n 1
+	cargo run --quiet --example custom_store
 	cargo run --quiet --example custom_transport
 
 test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
