@@ -116,6 +116,25 @@ async fn a_slow_viewer_loses_frames_is_told_and_slows_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn everybody_hears_once_that_a_recording_was_discarded() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    camera.ask(json!({ "type": "publish" })).await;
+    let mut viewer = house.connect().await;
+    viewer.ask(json!({ "type": "subscribe" })).await;
+    let mut control = house.connect().await;
+    let session = control.start("discarded").await;
+    camera.frame(0).await;
+    assert_eq!(control.ask(json!({ "type": "discard_recording" })).await["type"], "ok");
+    for client in [&mut camera, &mut viewer, &mut control] {
+        let told = client.expect("recording_stopped").await;
+        assert_eq!((&told["session_id"], &told["discarded"]), (&json!(session.to_string()), &json!(true)));
+        client.ask(json!({ "type": "subscribe" })).await;
+        assert!(client.kept_of("recording_stopped").is_empty(), "told once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_controllers_share_one_stream() {
     let house = House::new();
     let mut first = house.connect().await;

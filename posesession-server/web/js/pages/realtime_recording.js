@@ -36,7 +36,7 @@ export class Recording extends Emitter {
     super();
     this.#client = client;
     client.on("recording_started", ({ session_id: id }) => this.#adopt(id, "recording"));
-    client.on("recording_stopped", ({ session_id: id }) => this.#endedElsewhere(id));
+    client.on("recording_stopped", ({ session_id: id, discarded }) => this.#endedElsewhere(id, discarded === true));
     client.on("recording_status", (status) => this.#follow(status));
   }
 
@@ -161,17 +161,20 @@ export class Recording extends Emitter {
       const ended = status.session_id === this.#sessionId && !this.isUnderWay;
       if (!ended) this.#adopt(status.session_id, status.status);
     } else {
-      this.#endedElsewhere(status.session_id);
+      this.#endedElsewhere(status.session_id, false);
     }
     this.emit("status", status);
   }
 
-  /** @param {string} sessionId */
-  #endedElsewhere(sessionId) {
+  /**
+   * @param {string} sessionId
+   * @param {boolean} discarded
+   */
+  #endedElsewhere(sessionId, discarded) {
     if (sessionId !== this.#sessionId || (this.#state !== "recording" && this.#state !== "paused")) return;
     void this.#stopVideo();
     this.#change("live");
-    this.emit("note", "The recording was ended. It is in the list of sessions.");
+    this.emit("note", discarded ? "The recording was discarded." : "The recording was ended. It is in the list of sessions.");
   }
 
   /** @param {RecordingState} state */

@@ -189,7 +189,7 @@ impl StreamActor {
         self.recording_ended(recording.id);
         let mut status = recording.status_message(&self.name);
         status.status = SessionStatus::Failed;
-        self.broadcast_status(json_message(&status));
+        self.tell_all(json_message(&status));
     }
 
     /// Returns whether the stream has ended: nobody uses it.
@@ -219,19 +219,17 @@ impl StreamActor {
 
     fn tell_status(&self) {
         if let Some(recording) = &self.recording {
-            self.broadcast_status(json_message(&recording.status_message(&self.name)));
+            self.tell_all(json_message(&recording.status_message(&self.name)));
         }
     }
 
     /// Viewers hear it in order with the frames, controllers and the publisher at once.
-    fn broadcast_status(&self, message: crate::Message) {
+    fn tell_all(&self, message: crate::Message) {
         self.tell_viewers(LiveEvent::Text(message.clone()));
-        let watching = |id: &ConnectionId| self.attached.get(id).is_some_and(|attached| attached.watching);
         for attached in self.attached.values().filter(|attached| !attached.watching) {
             attached.peer.tell_message(message.clone());
         }
         if let Some(publisher) = &self.publisher
-            && !watching(&publisher.peer.id)
             && !self.attached.contains_key(&publisher.peer.id)
         {
             publisher.peer.tell_message(message);
@@ -270,8 +268,12 @@ impl StreamActor {
 
     /// Tidies up after a recording, however it ended. A lost publisher was waited for only as long as it was recorded.
     fn recording_ended(&mut self, session: SessionId) {
-        lock(&self.service.inner.recordings).remove(&session);
         self.tell_stopped(session);
+        self.forget_recording(session);
+    }
+
+    fn forget_recording(&mut self, session: SessionId) {
+        lock(&self.service.inner.recordings).remove(&session);
         self.publisher.take_if(|publisher| publisher.lost_at.is_some());
     }
 

@@ -10,7 +10,7 @@ use super::{Attached, Control, StreamActor};
 use crate::protocol::{ErrorCode, ProtocolError, StartRecording};
 use crate::record::connection::ok_answer;
 use crate::record::lock;
-use crate::record::peer::{ConnectionId, Peer};
+use crate::record::peer::{ConnectionId, Peer, json_message};
 use crate::record::recording::{Recording, storage_error};
 use crate::record::stream::Answer;
 
@@ -165,7 +165,7 @@ impl StreamActor {
         self.acknowledge(stored_through);
         self.recording = None;
         self.recording_ended(id);
-        self.broadcast_status(crate::record::peer::json_message(&last_status));
+        self.tell_all(json_message(&last_status));
         let (session, report) = finished?;
         Ok(json!({
             "type": "recording_finalized",
@@ -179,7 +179,12 @@ impl StreamActor {
         let Some(recording) = self.recording.take() else { return Ok(()) };
         let id = recording.id;
         let discarded = recording.discard().await;
-        self.recording_ended(id);
+        // There is no last status to tell by: everybody hears that the recording is gone.
+        let stream = &*self.name;
+        let gone =
+            json!({ "type": "recording_stopped", "session_id": id, "stream": stream, "discarded": true });
+        self.tell_all(json_message(&gone));
+        self.forget_recording(id);
         discarded
     }
 
