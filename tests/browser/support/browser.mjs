@@ -134,7 +134,9 @@ function notice(page) {
  * @param {Page} page
  */
 export function overlay(page) {
-  return page.evaluate(() => {
+  return page.evaluate(async () => {
+    // A frame that has come is drawn with the display's next one: what is asked for here must have been drawn by then.
+    await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
     const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("overlay"));
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
