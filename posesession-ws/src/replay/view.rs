@@ -318,8 +318,11 @@ impl View {
         self.session = session;
         if changed {
             self.skeleton = self.session.skeleton.clone().unwrap_or_else(no_skeleton);
-            if let Ok(markers) = self.service.store.markers(self.session.id).await {
-                self.markers = markers;
+            match self.service.store.markers(self.session.id).await {
+                Ok(markers) => self.markers = markers,
+                Err(error) => {
+                    tracing::warn!(session = %self.session.id, %error, "a live session's markers are not up to date");
+                }
             }
             transport.send(self.session_message()).await?;
         }
