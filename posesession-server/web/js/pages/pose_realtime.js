@@ -4,9 +4,12 @@
 import { listCameras } from "../capture.js";
 import { PosesessionError } from "../errors.js";
 import { formatBytes, formatTime } from "../format.js";
+import { drawIcons } from "../icons.js";
 import { RecordClient, SessionApi } from "../posesession.js";
 import { SkeletonCanvas } from "../skeleton_canvas.js";
+import { confirmAction } from "./dialogs.js";
 import { attempt, byId, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
+import { useShortcuts } from "./keyboard.js";
 import { Connection } from "./realtime_connection.js";
 import { Recording } from "./realtime_recording.js";
 import { showReport } from "./realtime_report.js";
@@ -258,7 +261,7 @@ async function mark() {
 }
 
 async function discard() {
-  if (!confirm("Discard this recording? It cannot be brought back.")) return;
+  if (!(await confirmAction({ title: "Discard this recording?", text: "What was recorded is erased and cannot be brought back.", action: "Discard", danger: true }))) return;
   await recording.discard();
   showNotice("The recording was discarded.");
 }
@@ -315,3 +318,9 @@ showSourceChoice();
 setInterval(showRate, RATE_WINDOW_MS);
 void connection.open();
 void attempt(openSource);
+
+drawIcons(document);
+useShortcuts([
+  { keys: [" "], label: "Pause or resume the recording", action: () => byId("pause", HTMLButtonElement).click() },
+  { keys: ["m"], label: "Mark this moment", action: () => byId("mark", HTMLButtonElement).click() },
+]);

@@ -2,8 +2,10 @@
 // The list of sessions: search, rename, delete with undo.
 
 import { formatBytes, formatDate, formatTime } from "../format.js";
+import { drawIcons } from "../icons.js";
 import { SessionApi } from "../posesession.js";
 import { attempt, byId, element, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
+import { useShortcuts } from "./keyboard.js";
 
 /**
  * @typedef {import("../session_api.js").SessionRecording} SessionRecording
@@ -250,3 +252,6 @@ byId("filter", HTMLFormElement).addEventListener("submit", (event) => {
 onClick("next-page", loadMore);
 onClick("undo-delete", undoDelete);
 void reload();
+
+drawIcons(document);
+useShortcuts([{ keys: ["/"], label: "Search", action: () => search.focus() }]);

@@ -3,9 +3,11 @@
 
 import { describeError } from "../errors.js";
 import { formatDate, formatTime } from "../format.js";
+import { drawIcons } from "../icons.js";
 import { PoseReplay } from "../pose_replay.js";
 import { ReplayClient, SessionApi } from "../posesession.js";
 import { attempt, byId, element, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
+import { useShortcuts } from "./keyboard.js";
 
 /**
  * @typedef {import("../command_socket.js").Message} Message
@@ -195,13 +197,12 @@ useWebcam.addEventListener("change", () => {
     publishState({ webcam: "none" });
   }
 });
-document.addEventListener("keydown", (event) => {
-  const onControl = event.target instanceof HTMLElement && event.target.closest("button, input, select, a") !== null;
-  if (event.key !== " " || onControl || !client.state) return;
-  event.preventDefault();
-  void attempt(playOrPause);
-});
-
+drawIcons(document);
+useShortcuts([
+  { keys: [" "], label: "Play or pause", action: playOrPause },
+  { keys: [","], label: "One frame back", action: () => client.step(-1) },
+  { keys: ["."], label: "One frame on", action: () => client.step(1) },
+]);
 void openWebcam();
 void connect();
 followClock();
