@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::origin::Origin;
+
 /// The settings of one server. The defaults are those of the program.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ServerConfig {
     /// The folder with the browser's pose model and library, served at `/vision/`; it need not exist.
     pub vision: PathBuf,
+    /// Other sites whose pages may use the scripts, the HTTP API and both WebSockets; by default none.
+    pub allowed_origins: Vec<Origin>,
     /// How many connections may be open at once, WebSockets included; further ones are answered 503.
     pub max_connections: usize,
     /// How long a new connection may stay silent.
@@ -33,6 +37,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             vision: PathBuf::from("./vision"),
+            allowed_origins: Vec::new(),
             max_connections: 1_024,
             first_byte_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::own_names::Asker;
 use crate::state::AppState;
 
 /// For documents and scripts: everything from this server, nothing inline. A worker is governed by its own script's
@@ -23,9 +24,10 @@ const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 pub(crate) async fn guard(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    let mut response = match state.own_names.check(authority, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+    let (mut response, readers) = match state.own_names.check(authority, request.headers()) {
+        Ok(Asker::Own) => (next.run(request).await, "same-origin"),
+        Ok(Asker::AllowedOrigin) => (next.run(request).await, "cross-origin"),
+        Err(refusal) => (refusal.into_response(), "same-origin"),
     };
     state.metrics.response(response.status());
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
@@ -36,7 +38,7 @@ pub(crate) async fn guard(State(state): State<Arc<AppState>>, request: Request, 
     default(header::CONTENT_SECURITY_POLICY, API_POLICY);
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "no-referrer");
-    default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    default(HeaderName::from_static("cross-origin-resource-policy"), readers);
     default(header::CACHE_CONTROL, "no-store");
     response
 }

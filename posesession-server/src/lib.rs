@@ -4,6 +4,7 @@
 //! The modules stand in the order in which a request meets them.
 
 pub mod cli;
+mod origin;
 mod config;
 mod storage;
 mod server;
@@ -11,6 +12,7 @@ mod connection;
 mod own_names;
 mod state;
 mod guard;
+mod cross_origin;
 mod routes;
 mod assets;
 mod vision;
@@ -24,5 +26,6 @@ mod housekeeping;
 mod openapi;
 
 pub use config::ServerConfig;
+pub use origin::{Origin, OriginError};
 pub use server::run;
 pub use storage::{Storage, StorageError};

@@ -13,8 +13,10 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
+use tower::util::option_layer;
 
 use crate::assets;
+use crate::cross_origin;
 use crate::error::ApiError;
 use crate::guard;
 use crate::openapi;
@@ -35,6 +37,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/vision/{*path}", get(vision::file))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
+        .layer(option_layer(cross_origin::layer(&state.config.allowed_origins)))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::guard))
         .with_state(state)
 }

@@ -34,8 +34,8 @@ impl AppState {
             RecordService::new(Arc::clone(&store), storage.media().cloned(), RecordOptions::default());
         Self {
             storage,
+            own_names: OwnNames::of(address, config.allowed_origins.clone()),
             config,
-            own_names: OwnNames::of(address),
             metrics: Metrics::default(),
             sockets: TaskTracker::new(),
             cut_off: CancellationToken::new(),

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::Failure;
-use crate::{ServerConfig, Storage, StorageError};
+use crate::{Origin, ServerConfig, Storage, StorageError};
 
 const FAILED: u8 = 1;
 const ADDRESS_UNUSABLE: u8 = 3;
@@ -20,6 +20,8 @@ Examples:
   posesession serve                                    listen on http://127.0.0.1:8787, keep sessions in ./data
   posesession serve --listen 127.0.0.1:0               take any free port; the first line printed says which
   posesession serve --data ~/poses --listen [::1]:80   keep sessions elsewhere, listen on IPv6
+  posesession serve --allow-origin http://localhost:8000
+                                                       let the pages of a site of your own show and record sessions
 
 The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C finishes the
 recordings and stops; a second Ctrl-C stops at once.";
@@ -38,6 +40,15 @@ pub(super) struct Serve {
     /// The folder with the browser's pose model and library, filled by `make vision`
     #[arg(long, value_name = "DIR", default_value = "./vision", env = "POSESESSION_VISION")]
     vision: PathBuf,
+    /// Another site whose pages may use the scripts, the HTTP API and the WebSockets, and so read, change and delete
+    /// all sessions; can stand several times
+    #[arg(
+        long = "allow-origin",
+        value_name = "ORIGIN",
+        env = "POSESESSION_ALLOW_ORIGIN",
+        value_delimiter = ','
+    )]
+    allowed_origins: Vec<Origin>,
 }
 
 impl Serve {
@@ -48,7 +59,7 @@ impl Serve {
     }
 
     async fn serve(self) -> Result<(), Failure> {
-        let Self { listen, data, vision } = self;
+        let Self { listen, data, vision, allowed_origins } = self;
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
         let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
         let storage = Storage::open(&data).await.map_err(|error| match error {
@@ -58,7 +69,10 @@ impl Serve {
         if let Err(error) = announce(address) {
             tracing::debug!(%error, "nobody reads stdout");
         }
-        let config = ServerConfig { vision, ..ServerConfig::default() };
+        for origin in &allowed_origins {
+            tracing::info!(%origin, "this other site's pages may use the server");
+        }
+        let config = ServerConfig { vision, allowed_origins, ..ServerConfig::default() };
         let ended = crate::run(listener, storage, config, asked_to_stop()).await;
         ended.map_err(|error| Failure::new(FAILED, &error))
     }

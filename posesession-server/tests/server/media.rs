@@ -39,7 +39,7 @@ async fn with_images(server: &TestServer) -> SessionId {
 }
 
 /// Stores a session with a WebM of `length` bytes.
-async fn with_video(server: &TestServer, length: usize) -> (SessionId, Vec<u8>) {
+pub(crate) async fn with_video(server: &TestServer, length: usize) -> (SessionId, Vec<u8>) {
     let id = server.recorded("filmed", 10).await;
     let mut video = b"\x1a\x45\xdf\xa3".to_vec();
     video.extend((0..).map(|n: u32| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).take(length - 4));

@@ -94,3 +94,21 @@ async fn addresses_that_others_can_reach_are_refused() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is created");
 }
+
+#[tokio::test]
+async fn other_sites_are_let_in_only_by_their_exact_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    for (origin, advice) in [
+        ("*", "name each origin"),
+        ("null", "name each origin"),
+        ("localhost:8000", "give scheme, host and port"),
+        ("http://localhost:8000/embed.html", "write it so"),
+    ] {
+        let mut command = posesession(folder.path(), "127.0.0.1:0");
+        command.args(["--allow-origin", "http://localhost:8000", "--allow-origin", origin]);
+        let (code, said) = ended(command).await;
+        assert_eq!(code, 2, "{origin}: {said}");
+        assert!(said.contains(advice), "{origin}: {said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is created");
+}
