@@ -15,7 +15,7 @@ python3 scripts/fetch_vision.py
 for what in webcam balance walkers; do
     python3 scripts/fetch_video.py "$what" >/dev/null
 done
-[ -d "$web/node_modules/playwright-core" ] || npm --prefix "$web" ci --no-fund --no-audit
+[ "$web/node_modules/.package-lock.json" -nt "$web/package-lock.json" ] || npm --prefix "$web" ci --no-fund --no-audit
 "$web/node_modules/.bin/tsc" -p tests/browser/tsconfig.json
 
 # One file at a time: each keeps the pose model busy, and poses have a pace to hold.

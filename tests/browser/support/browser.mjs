@@ -1,5 +1,5 @@
 // @ts-check
-// Headless Chromium with a real video as its webcam, and an account of all that went wrong in its pages.
+// Headless Chromium with a real video as its webcam (or none), and an account of all that went wrong in its pages.
 
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,11 +7,27 @@ import path from "node:path";
 
 import { chromiumBinary, playwright, SCREENSHOTS, webcamVideo } from "./prerequisites.mjs";
 
-/** @typedef {import("playwright-core").Page} Page */
+/**
+ * @typedef {import("playwright-core").Page} Page
+ *
+ * @typedef {object} Look
+ * @property {{ width: number, height: number }} [viewport]
+ * @property {"light" | "dark"} [colorScheme]
+ * @property {"reduce" | "no-preference"} [reducedMotion]
+ * @property {"active" | "none"} [forcedColors]
+ *
+ * @typedef {Look & {
+ *   touch?: boolean,
+ *   camera?: "person" | "none" | "denied" | string,
+ * }} BrowserOptions
+ *   `touch`: a phone's screen instead of a mouse. `camera`: a real person (as given), no camera at all, one that the user
+ *   does not allow, or an MJPEG or Y4M file that plays as one
+ */
 
 /** MediaPipe's WebAssembly writes its log, also mere notes, where browsers show errors. */
 const VISION_NOTE = /^(INFO:|[IW]\d{4} )/;
 const START_TIMEOUT_MS = 90_000;
+const DEFAULT_VIEWPORT = { width: 1280, height: 960 };
 
 /** A browser with one profile of its own. */
 export class Browser {
@@ -30,13 +46,17 @@ export class Browser {
     context.setDefaultTimeout(START_TIMEOUT_MS);
   }
 
-  static async start() {
+  /** @param {BrowserOptions} [options] */
+  static async start({ viewport = DEFAULT_VIEWPORT, touch = false, camera = "person", ...look } = {}) {
     const profile = await mkdtemp(path.join(tmpdir(), "posesession-chromium-"));
     const context = await playwright().chromium.launchPersistentContext(profile, {
       executablePath: chromiumBinary(),
       // The old headless mode, which the library asks for, has no fake webcam.
       headless: false,
-      viewport: { width: 1280, height: 960 },
+      viewport,
+      hasTouch: touch,
+      isMobile: touch,
+      ...look,
       args: [
         "--headless=new",
         "--no-sandbox",
@@ -46,9 +66,7 @@ export class Browser {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        `--use-file-for-fake-video-capture=${webcamVideo()}`,
+        ...cameraSwitches(camera),
         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
       ],
     });
@@ -57,23 +75,39 @@ export class Browser {
 
   /**
    * Opens a page, and notes what goes wrong in it.
+   *
+   * A problem that fits one of `expect` is one that the test provokes on purpose; one of them that has not come by the time
+   * the page is closed is a problem, too. `hosts` are those besides the page's own that it may ask.
    * @param {string} address
+   * @param {{ expect?: RegExp[], hosts?: string[] }} [options]
    */
-  async open(address) {
+  async open(address, { expect = [], hosts = [] } = {}) {
     const page = await this.#context.newPage();
+    const awaited = new Set(expect);
+    /** @param {string} problem */
+    const note = (problem) => {
+      const fitting = expect.filter((pattern) => pattern.test(problem));
+      if (fitting.length === 0) this.problems.push(problem);
+      for (const pattern of fitting) awaited.delete(pattern);
+    };
     page.on("console", (message) => {
       if (message.type() !== "error") return;
       const { url } = message.location();
       if (url.includes("/vision/") && VISION_NOTE.test(message.text())) return;
-      this.problems.push(`${page.url()}: ${message.text()} (${url})`);
+      note(`${page.url()}: ${message.text()} (${url})`);
     });
-    page.on("pageerror", (error) => this.problems.push(`${page.url()}: ${error.stack ?? error}`));
+    page.on("pageerror", (error) => note(`${page.url()}: ${error.stack ?? error}`));
     page.on("response", (answer) => {
-      if (answer.status() >= 400) this.problems.push(`${answer.request().method()} ${answer.url()}: ${answer.status()}`);
+      if (answer.status() >= 400) note(`${answer.request().method()} ${answer.url()}: ${answer.status()}`);
     });
     page.on("request", (request) => {
       const { protocol, host } = new URL(request.url());
-      if (protocol.startsWith("http") && host !== new URL(address).host) this.problems.push(`a request to another host: ${request.url()}`);
+      if (protocol.startsWith("http") && host !== new URL(address).host && !hosts.includes(host)) {
+        note(`a request to another host: ${request.url()}`);
+      }
+    });
+    page.on("close", () => {
+      for (const pattern of awaited) this.problems.push(`${address}: nothing was said that fits ${pattern}`);
     });
     await page.goto(address);
     return page;
@@ -83,6 +117,34 @@ export class Browser {
     await this.#context.close();
     await rm(this.#profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
+}
+
+/**
+ * @param {string} camera
+ * @returns {string[]}
+ */
+function cameraSwitches(camera) {
+  const fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"];
+  switch (camera) {
+    case "person":
+      return [...fake, `--use-file-for-fake-video-capture=${webcamVideo()}`];
+    case "none":
+      return ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0"];
+    case "denied":
+      return ["--use-fake-ui-for-media-stream=deny", "--use-fake-device-for-media-stream"];
+    default:
+      return [...fake, `--use-file-for-fake-video-capture=${camera}`];
+  }
+}
+
+/**
+ * Shows a page as another system would: what is not named stays as it is.
+ * @param {Page} page
+ * @param {Look} look
+ */
+export async function emulate(page, { viewport, ...media }) {
+  if (viewport) await page.setViewportSize(viewport);
+  if (Object.keys(media).length > 0) await page.emulateMedia(media);
 }
 
 /**
@@ -137,7 +199,8 @@ export function overlay(page) {
   return page.evaluate(async () => {
     // A frame that has come is drawn with the display's next one: what is asked for here must have been drawn by then.
     await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-    const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("overlay"));
+    const inPage = document.getElementById("overlay");
+    const canvas = /** @type {HTMLCanvasElement} */ (inPage ?? document.querySelector("pose-replay")?.shadowRoot?.querySelector("#overlay, canvas"));
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
     const isNear = (/** @type {number} */ at, /** @type {number[]} */ colour) => colour.every((value, channel) => Math.abs(data[at + channel] - value) < 8);

@@ -7,6 +7,8 @@ import path from "node:path";
 
 export const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../../..");
 export const SCREENSHOTS = path.join(ROOT, "target", "screenshots");
+const WEB = path.join(ROOT, "posesession-server", "web");
+const FETCH_PACKAGES = "npm ci --prefix posesession-server/web";
 
 /**
  * @param {string} file
@@ -53,9 +55,36 @@ export function streamerPython() {
   return needed(path.join(ROOT, ".venv", "streamer", "bin", "python"), "the streamer's environment", "scripts/setup_python.sh");
 }
 
+/** The real video of walking people from which `testdata/recordings/walk_mediapipe_33.jsonl` is. */
+export function walkersVideo() {
+  return needed(path.join(ROOT, "target", "media", "walkers.mp4"), "the video", "scripts/fetch_video.py walkers");
+}
+
 /** @returns {typeof import("playwright-core")} */
 export function playwright() {
-  const web = path.join(ROOT, "posesession-server", "web");
-  needed(path.join(web, "node_modules", "playwright-core"), "playwright-core", "npm ci --prefix posesession-server/web");
-  return createRequire(path.join(web, "package.json"))("playwright-core");
+  return webPackage("playwright-core");
+}
+
+/**
+ * Opens WebSockets for our own clients outside a browser: the package `ws`, since Node 20 has one of its own only behind a
+ * switch that every `node --test` would have to be given.
+ * @returns {import("../../../posesession-server/web/js/command_socket.js").OpenSocket}
+ */
+export function openSocket() {
+  const { WebSocket } = webPackage("ws");
+  return (url, protocols) => new WebSocket(url, protocols, { perMessageDeflate: false });
+}
+
+/** The file with axe-core, as a page runs it. */
+export function axeSource() {
+  return needed(path.join(WEB, "node_modules", "axe-core", "axe.min.js"), "axe-core", FETCH_PACKAGES);
+}
+
+/**
+ * @param {string} name
+ * @returns {any}
+ */
+function webPackage(name) {
+  needed(path.join(WEB, "node_modules", name), name, FETCH_PACKAGES);
+  return createRequire(path.join(WEB, "package.json"))(name);
 }
