@@ -1,10 +1,16 @@
 // @ts-check
 // A camera in, poses with the very pictures they were found in out.
 
+import { isSoftwareRenderer, PATIENCE_SECONDS, rememberDelegate, rememberedDelegate, Trial, webglRenderer } from "./delegate.js";
 import { Emitter } from "./emitter.js";
 import { PosesessionError } from "./errors.js";
+import { PictureSource } from "./picture.js";
+import { PoseModel } from "./pose_model.js";
 
 /**
+ * @typedef {import("./delegate.js").Delegate} Delegate
+ * @typedef {import("./picture.js").Picture} Picture
+ *
  * @typedef {object} CapturedPose
  * @property {ImageBitmap} image the picture that was looked at; valid until the listeners have returned
  * @property {number} timestamp when it was taken, seconds of the page's clock (`performance.now()`)
@@ -13,12 +19,15 @@ import { PosesessionError } from "./errors.js";
  * @property {number} inference_ms
  *
  * @typedef {object} CaptureEvents
+ * @property {Picture} picture each picture of the camera, before it is looked at, if it is; valid until the listeners have returned
  * @property {CapturedPose} pose
+ * @property {{ delegate: Delegate, poses_per_second: number }} delegate which of the two finds the poses from now on, and, where
+ *   the graphics processor was tried, how many poses a second it would find (else 0)
  * @property {PosesessionError} error the capture has ended
  *
  * @typedef {object} CaptureOptions
  * @property {string} [model] `lite` or `full`
- * @property {"CPU" | "GPU"} [delegate]
+ * @property {"auto" | Delegate} [delegate] `auto`, the default: the graphics processor, unless it fails or is slower than the CPU
  * @property {number} [max_persons]
  * @property {boolean} [world] also give positions in metres
  */
@@ -80,50 +89,71 @@ export async function listCameras() {
 
 /**
  * Finds poses in a playing video, as fast as the model goes; pictures that come meanwhile are skipped and counted.
+ *
+ * A pose has the time at which its picture was taken, and the picture is one of those that the event `picture` gives.
  * @extends {Emitter<CaptureEvents>}
  */
 export class PoseCapture extends Emitter {
   #video;
-  #worker;
-  #inFlight = 0;
+  #model;
+  #options;
+  #pictures;
   #skipped = 0;
-  #lastTimestamp = -Infinity;
   #stopped = false;
+  /** @type {Trial | null} */
+  #trial = null;
+  /** What the outcome of a trial is remembered for; null: the delegate was asked for. @type {string | null} */
+  #browser;
 
   /**
    * @param {HTMLVideoElement} video
-   * @param {Worker} worker
+   * @param {PoseModel} model
+   * @param {import("./pose_model.js").ModelOptions} options
+   * @param {string | null} browser
    */
-  constructor(video, worker) {
+  constructor(video, model, options, browser) {
     super();
     this.#video = video;
-    this.#worker = worker;
+    this.#model = model;
+    this.#options = options;
+    this.#browser = browser;
+    this.#pictures = new PictureSource(video);
   }
 
   /**
    * Loads the model and starts to look at the video.
    *
+   * With `delegate: "auto"` the graphics processor is measured with the first pictures, whose poses are given as all
+   * others are; where it fails or is slow, the CPU takes over. What was found is remembered for this browser.
    * Rejects with `model_failed` when the model or its library does not load.
    * @param {HTMLVideoElement} video
    * @param {CaptureOptions} [options]
    * @returns {Promise<PoseCapture>}
    */
-  static async start(video, { model = "lite", delegate = "CPU", max_persons = 1, world = false } = {}) {
-    const worker = new Worker(new URL("./pose_worker.js", import.meta.url), { type: "module", name: "pose" });
-    try {
-      await new Promise((resolve, reject) => {
-        const fail = (/** @type {string} */ why) => reject(new PosesessionError("model_failed", `the pose model does not load: ${why}`));
-        worker.onerror = ({ message }) => fail(message || "the worker does not start");
-        worker.onmessage = ({ data }) => (data.type === "ready" ? resolve(undefined) : fail(data.message));
-        worker.postMessage({ type: "load", model, delegate, max_persons, world });
-      });
-    } catch (error) {
-      worker.terminate();
-      throw error;
+  static async start(video, { model = "lite", delegate = "auto", max_persons = 1, world = false } = {}) {
+    const options = { model, max_persons, world };
+    if (delegate !== "auto") return new PoseCapture(video, await PoseModel.load(delegate, options), options, null).#run();
+
+    const renderer = webglRenderer();
+    const browser = `${navigator.userAgent} ${renderer}`;
+    const known = isSoftwareRenderer(renderer) ? "CPU" : rememberedDelegate(model, browser);
+    if (known !== "CPU") {
+      try {
+        const capture = new PoseCapture(video, await PoseModel.load("GPU", options), options, browser);
+        if (!known) capture.#trial = new Trial();
+        return capture.#run();
+      } catch {
+        // Whether it is the graphics processor that fails, or the model, the CPU will tell.
+      }
     }
-    const capture = new PoseCapture(video, worker);
-    capture.#run();
-    return capture;
+    const capture = new PoseCapture(video, await PoseModel.load("CPU", options), options, browser);
+    if (!known) rememberDelegate(model, browser, "CPU");
+    return capture.#run();
+  }
+
+  /** What finds the poses: the graphics processor or the CPU. */
+  get delegate() {
+    return this.#model.delegate;
   }
 
   /** Camera frames that were not looked at, because the model was busy. */
@@ -134,55 +164,103 @@ export class PoseCapture extends Emitter {
   /** Ends the capture; the camera stays open. */
   stop() {
     this.#stopped = true;
-    this.#worker.terminate();
+    this.#model.close();
   }
 
   #run() {
-    this.#worker.onmessage = ({ data }) => this.#receive(data);
-    this.#worker.onerror = ({ message }) => this.#fail(message);
+    this.#use(this.#model);
     const onFrame = (/** @type {number} */ now, /** @type {VideoFrameCallbackMetadata} */ metadata) => {
       if (this.#stopped) return;
       this.#video.requestVideoFrameCallback(onFrame);
-      void this.#look(metadata.captureTime ?? now);
+      void this.#look(now, metadata);
     };
     this.#video.requestVideoFrameCallback(onFrame);
+    return this;
   }
 
-  /** @param {number} takenMs */
-  async #look(takenMs) {
-    if (this.#inFlight >= MAX_IN_FLIGHT) {
-      this.#skipped += 1;
-      return;
-    }
-    this.#inFlight += 1;
-    // The model demands rising times; a camera may stamp two frames alike.
-    const timestamp = Math.max(takenMs / 1000, this.#lastTimestamp + 0.001);
-    this.#lastTimestamp = timestamp;
+  /**
+   * @param {number} now
+   * @param {VideoFrameCallbackMetadata} metadata
+   */
+  async #look(now, metadata) {
+    const picture = await this.#pictures.take(now, metadata);
+    if (!picture) return;
+    const { image, timestamp } = picture;
     try {
-      const image = await createImageBitmap(this.#video);
-      this.#worker.postMessage({ type: "detect", image, timestamp }, [image]);
-    } catch {
-      // The video has no picture at this moment: its source is being changed.
-      this.#inFlight -= 1;
-      this.#skipped += 1;
+      if (this.#stopped) return;
+      this.emit("picture", picture);
+      if (this.#model.inFlight >= MAX_IN_FLIGHT) {
+        this.#skipped += 1;
+        if (this.#trial && timestamp - this.#model.lookingSince > PATIENCE_SECONDS) this.#endTrial("slow");
+        return;
+      }
+      await this.#model.look(image, timestamp);
+    } finally {
+      image.close();
     }
   }
 
-  /** @param {import("./pose_worker.js").Answer} answer */
-  #receive(answer) {
+  /** @param {PoseModel} model */
+  #use(model) {
+    this.#model = model;
+    model.onfail = (error) => {
+      if (this.#browser !== null && model.delegate === "GPU") void this.#fallBack(0);
+      else this.#fail(error);
+    };
+    model.onpose = (pose) => {
+      this.emit("pose", pose);
+      pose.image.close();
+      this.#judge(pose.inference_ms);
+    };
+  }
+
+  /** @param {number} inferenceMs */
+  #judge(inferenceMs) {
+    const verdict = this.#trial?.push(inferenceMs) ?? "trying";
+    if (verdict !== "trying") this.#endTrial(verdict);
+  }
+
+  /** @param {"fast" | "slow"} verdict */
+  #endTrial(verdict) {
+    const posesPerSecond = this.#trial?.poses_per_second ?? 0;
+    this.#trial = null;
+    if (verdict === "slow") {
+      void this.#fallBack(posesPerSecond);
+    } else {
+      rememberDelegate(this.#options.model, this.#browser ?? "", "GPU");
+      this.emit("delegate", { delegate: "GPU", poses_per_second: posesPerSecond });
+    }
+  }
+
+  /**
+   * Changes to the CPU; a graphics processor that is only slow goes on until the CPU is ready.
+   * @param {number} posesPerSecond
+   */
+  async #fallBack(posesPerSecond) {
+    const browser = this.#browser ?? "";
+    this.#trial = null;
+    this.#browser = null;
+    // Whatever becomes of it, the CPU is on its way.
+    this.#model.onfail = () => {};
+    try {
+      const model = await PoseModel.load("CPU", this.#options);
+      if (this.#stopped) {
+        model.close();
+        return;
+      }
+      rememberDelegate(this.#options.model, browser, "CPU");
+      this.#model.close();
+      this.#use(model);
+      this.emit("delegate", { delegate: "CPU", poses_per_second: posesPerSecond });
+    } catch (error) {
+      this.#fail(error instanceof PosesessionError ? error : new PosesessionError("model_failed", `the pose model does not load: ${error}`));
+    }
+  }
+
+  /** @param {PosesessionError} error */
+  #fail(error) {
     if (this.#stopped) return;
-    if (answer.type === "failed") {
-      this.#fail(answer.message);
-    } else if (answer.type === "pose") {
-      this.#inFlight -= 1;
-      this.emit("pose", answer);
-      answer.image.close();
-    }
-  }
-
-  /** @param {string} why */
-  #fail(why) {
     this.stop();
-    this.emit("error", new PosesessionError("model_failed", `the pose model has stopped: ${why}`));
+    this.emit("error", error);
   }
 }

@@ -29,7 +29,7 @@ export class Recording extends Emitter {
   #sessionId = null;
   /** @type {VideoRecorder | null} */
   #video = null;
-  #videoLost = false;
+  #stopFeeding = () => {};
 
   /** @param {RecordClient} client */
   constructor(client) {
@@ -62,7 +62,7 @@ export class Recording extends Emitter {
    */
   async start(source, { name, description, with_video }) {
     const mime = recordableMime();
-    const camera = with_video && source.kind === "camera" ? source.camera : null;
+    const camera = with_video && source.kind === "camera" ? source : null;
     if (camera && !mime) throw new PosesessionError("no_video", "this browser cannot record video; record the pose alone");
     const video = camera && mime ? { mime } : undefined;
     try {
@@ -79,13 +79,11 @@ export class Recording extends Emitter {
 
   async pause() {
     await this.#client.pauseRecording(this.#target());
-    this.#video?.pause();
     this.#change("paused");
   }
 
   async resume() {
     await this.#client.resumeRecording(this.#target());
-    this.#video?.resume();
     this.#change("recording");
   }
 
@@ -184,22 +182,29 @@ export class Recording extends Emitter {
   }
 
   /**
-   * @param {MediaStream} camera
+   * Records the camera's pictures; none while the recording is paused: the server takes that time out of the video, too.
+   * @param {import("./realtime_sources.js").CameraSource} camera
    * @param {string} mime
    */
   #startVideo(camera, mime) {
-    this.#videoLost = false;
-    this.#video = new VideoRecorder(camera, mime, ({ bytes, offset, first_timestamp }) => {
-      if (this.#client.sendVideo(bytes, offset, first_timestamp) || this.#videoLost) return;
-      this.#videoLost = true;
+    const video = new VideoRecorder(mime);
+    let lost = false;
+    video.on("chunk", ({ bytes, offset, first_timestamp }) => {
+      if (lost || this.#client.sendVideo(bytes, offset, first_timestamp)) return;
+      lost = true;
       this.emit("note", "The video could not be sent any further: it ends here. The poses go on.");
     });
-    this.#video.start();
+    video.on("error", ({ message }) => this.emit("note", `${message}. The poses go on.`));
+    this.#stopFeeding = camera.onPicture((picture) => {
+      if (this.#state === "recording" && !lost) video.feed(picture);
+    });
+    this.#video = video;
   }
 
   async #stopVideo() {
     const video = this.#video;
     this.#video = null;
+    this.#stopFeeding();
     await video?.stop();
   }
 }

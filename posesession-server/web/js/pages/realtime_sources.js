@@ -36,8 +36,6 @@ export class CameraSource extends Emitter {
   #stage;
   /** @type {PoseCapture | null} */
   #capture = null;
-  /** @type {MediaStream | null} */
-  #camera = null;
   #published = false;
   #closed = false;
   /** Numbers go on under this name when a connection is lost and opened again. */
@@ -61,9 +59,13 @@ export class CameraSource extends Emitter {
     return this.#publisher;
   }
 
-  /** The camera's own stream, for recording its video. */
-  get camera() {
-    return this.#camera;
+  /**
+   * Calls `listener` with each picture of the camera, those in which poses are looked for among them, for recording its video.
+   * @param {(picture: import("../picture.js").Picture) => void} listener
+   * @returns {() => void} removes the listener
+   */
+  onPicture(listener) {
+    return this.#capture?.on("picture", listener) ?? (() => {});
   }
 
   /** What a recording of this source should remember. */
@@ -74,8 +76,8 @@ export class CameraSource extends Emitter {
 
   /** Opens the camera and the model; rejects with what to do. */
   async open() {
-    this.#camera = await openCamera(this.#stage.video, { device_id: this.deviceId });
-    for (const track of this.#camera.getVideoTracks()) {
+    const camera = await openCamera(this.#stage.video, { device_id: this.deviceId });
+    for (const track of camera.getVideoTracks()) {
       track.onended = () => this.emit("error", new PosesessionError("no_camera", "the camera was disconnected; connect it, then start it again"));
     }
     const capture = await PoseCapture.start(this.#stage.video, { model: this.model });
