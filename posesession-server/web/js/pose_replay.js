@@ -1,11 +1,12 @@
 // @ts-check
-// A replay's frames in, the recorded pose over the live webcam out.
+// <pose-replay session="ID">: a recorded session in, its pose over the live webcam out, with the interface of a media element.
 
-import { closeCamera, openCamera } from "./capture.js";
-import { SkeletonCanvas } from "./skeleton_canvas.js";
+import { STYLE } from "./pose_replay_style.js";
+import { ReplayMediaElement } from "./replay_media.js";
+import { ReplayStage } from "./replay_stage.js";
+import { WebcamLayer } from "./webcam_layer.js";
 
 /**
- * @typedef {import("./replay_client.js").ReplayClient} ReplayClient
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
  * @typedef {import("./canvas_mapping.js").Size} Size
  */
@@ -13,83 +14,167 @@ import { SkeletonCanvas } from "./skeleton_canvas.js";
 /** Where neither the recording nor a webcam says what the picture's shape was. */
 const USUAL_SIZE = { width: 640, height: 480 };
 
-/** Draws the frames of a replay over a video element, which shows the webcam or stays empty. */
-export class PoseReplay {
-  #video;
-  #canvas;
-  #overlay;
-  /** @type {DecodedFrame | null} */
-  #frame = null;
-  /** @type {Size | null} */
-  #recordedSize = null;
-  #mirrored = true;
-  #drawQueued = false;
-  #framesDrawn = 0;
+const style = new CSSStyleSheet();
+style.replaceSync(STYLE);
 
-  /** @param {{ video: HTMLVideoElement, canvas: HTMLCanvasElement, client: ReplayClient }} parts */
-  constructor({ video, canvas, client }) {
-    this.#video = video;
-    this.#canvas = canvas;
-    this.#overlay = new SkeletonCanvas(canvas);
-    client.on("session", ({ session, skeleton }) => {
-      this.#overlay.setSkeleton(skeleton ?? null);
-      this.#recordedSize = recordedSize(session.metadata);
-    });
-    client.on("frame", (frame) => {
-      this.#frame = frame;
-      this.#framesDrawn += 1;
-      this.redraw();
-    });
-    new ResizeObserver(() => this.redraw()).observe(canvas);
-    video.addEventListener("resize", () => this.redraw());
-    this.mirrored = true;
+export class PoseReplayElement extends ReplayMediaElement {
+  static observedAttributes = ["session", "server", "loop", "webcam", "mirrored", "picture", "adjustable"];
+
+  #webcamVideo = layer("video", "webcam");
+  #canvas = layer("canvas", "overlay");
+  #messageLine = layer("p", "message");
+  #stagePane = layer("div", "stage");
+  #stage = new ReplayStage(this.#canvas);
+  #webcam = new WebcamLayer(this.#webcamVideo, () => this.#webcamChanged());
+
+  constructor() {
+    super();
+    Object.assign(this.#webcamVideo, { muted: true, playsInline: true });
+    this.#webcamVideo.ariaHidden = "true";
+    this.#canvas.role = "img";
+    this.#messageLine.role = "status";
+    this.#messageLine.hidden = true;
+    this.#stagePane.className = "pane";
+    this.#stagePane.append(this.#webcamVideo, this.#canvas);
+    const panes = document.createElement("div");
+    panes.className = "panes";
+    panes.append(this.#stagePane);
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [style];
+    root.append(panes, this.#messageLine);
+    this.#webcamVideo.addEventListener("resize", () => this.#shapeChanged());
   }
 
-  /** Whether webcam and pose are shown as a mirror shows them. */
   get mirrored() {
-    return this.#mirrored;
+    return this.hasAttribute("mirrored");
   }
 
+  /** Whether webcam, picture and pose are shown as a mirror shows them. */
   set mirrored(mirrored) {
-    this.#mirrored = mirrored;
-    this.#video.classList.toggle("mirrored", mirrored);
-    this.redraw();
+    this.toggleAttribute("mirrored", mirrored);
   }
 
-  /** Frames that came to be drawn; on a slow screen several may share one repaint. */
-  get frames_drawn() {
-    return this.#framesDrawn;
+  get webcam() {
+    return this.hasAttribute("webcam");
+  }
+
+  /** Whether the live webcam is wanted under the pose. */
+  set webcam(webcam) {
+    this.toggleAttribute("webcam", webcam);
+  }
+
+  get webcamState() {
+    return this.#webcam.state;
+  }
+
+  get webcamError() {
+    return this.#webcam.error;
+  }
+
+  /** The video element with the live webcam, for whoever looks for a body in it. */
+  get webcamVideo() {
+    return this.#webcamVideo;
+  }
+
+  /** What the drawing takes, for whoever measures it. */
+  get statistics() {
+    return this.#stage.statistics;
+  }
+
+  connectedCallback() {
+    this.#stage.start();
+    this.#describe();
+    if (this.webcam) void this.#webcam.open();
+    this.connectMedia();
+  }
+
+  disconnectedCallback() {
+    this.disconnectMedia();
+    this.#webcam.close();
+    this.#stage.stop();
   }
 
   /**
-   * Opens the webcam under the pose; rejects as `openCamera` does.
-   * @returns {Promise<void>}
+   * @param {string} name
+   * @param {string | null} before
+   * @param {string | null} after
    */
-  async openWebcam() {
-    await openCamera(this.#video);
-    this.redraw();
+  attributeChangedCallback(name, before, after) {
+    if (before === after) return;
+    switch (name) {
+      case "mirrored":
+        this.#stage.setMirrored(this.mirrored);
+        break;
+      case "webcam":
+        if (!this.webcam) this.#webcam.close();
+        else if (this.isConnected) void this.#webcam.open();
+        break;
+      case "session":
+      case "server":
+      case "loop":
+        this.changeMedia(name);
+        break;
+      default:
+        break;
+    }
   }
 
-  closeWebcam() {
-    closeCamera(this.#video);
+  /** @protected @override */
+  recordingChanged() {
+    this.#shapeChanged();
+    if (!this.recording) this.#stage.setFrame(null);
+    this.#describe();
   }
 
-  /** Draws the last frame again at the next repaint. */
-  redraw() {
-    if (this.#drawQueued) return;
-    this.#drawQueued = true;
-    requestAnimationFrame(() => {
-      this.#drawQueued = false;
-      if (this.#canvas.isConnected) this.#overlay.draw(this.#frame, { size: this.#size(), mirrored: this.#mirrored });
-    });
+  /**
+   * @protected
+   * @override
+   * @param {DecodedFrame} frame
+   */
+  frameChanged(frame) {
+    this.#stage.setFrame(frame);
+    this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+    this.clockTicked();
+  }
+
+  /** @protected @override */
+  messageChanged() {
+    const { message } = this;
+    if (this.#messageLine.textContent !== message) this.#messageLine.textContent = message;
+    this.#messageLine.hidden = message === "";
+  }
+
+  #webcamChanged() {
+    this.#describe();
+    this.dispatchEvent(new Event("webcamchange"));
+  }
+
+  #describe() {
+    const name = this.recording?.name ?? "";
+    this.#canvas.ariaLabel = `The recorded pose${name ? ` of ${name}` : ""}${this.#webcam.state === "live" ? " over the live webcam" : ""}`;
   }
 
   /** The recording's own shape keeps the body's proportions, whatever the webcam's is. */
-  #size() {
-    if (this.#recordedSize) return this.#recordedSize;
-    const { videoWidth: width, videoHeight: height } = this.#video;
-    return width > 0 ? { width, height } : USUAL_SIZE;
+  #shapeChanged() {
+    const { videoWidth: width, videoHeight: height } = this.#webcamVideo;
+    const size = recordedSize(this.recording?.metadata) ?? (width > 0 ? { width, height } : USUAL_SIZE);
+    this.#stagePane.style.aspectRatio = `${size.width} / ${size.height}`;
+    this.#stage.setSkeleton(this.skeleton, size);
   }
+}
+
+/**
+ * Makes a piece of the shadow root that pages can style by its name.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} name
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+function layer(tag, name) {
+  const made = document.createElement(tag);
+  made.id = name;
+  made.setAttribute("part", name);
+  return made;
 }
 
 /**
@@ -101,3 +186,5 @@ function recordedSize(metadata) {
   const height = Number(metadata?.image_height);
   return width > 0 && height > 0 ? { width, height } : null;
 }
+
+if (!customElements.get("pose-replay")) customElements.define("pose-replay", PoseReplayElement);

@@ -60,6 +60,7 @@ export class ReplayClient extends Emitter {
   #epoch = 0;
   #framesDropped = 0;
   #seeking = false;
+  #closed = false;
   /** @type {{ target: SeekTarget, promise: Promise<Message>, start: () => void } | null} */
   #nextSeek = null;
 
@@ -97,6 +98,7 @@ export class ReplayClient extends Emitter {
       };
       CommandSocket.connect(this.#url(), owner, this.#options.openSocket).then((commands) => {
         this.#commands = commands;
+        if (this.#closed) commands.close();
       }, reject);
     });
   }
@@ -176,7 +178,9 @@ export class ReplayClient extends Emitter {
     return this.#request("set_range", { ...range });
   }
 
+  /** Ends the connection, also one that is only being made. */
   close() {
+    this.#closed = true;
     this.#commands?.close();
   }
 

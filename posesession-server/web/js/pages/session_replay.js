@@ -4,25 +4,19 @@
 import { describeError } from "../errors.js";
 import { formatDate, formatTime } from "../format.js";
 import { drawIcons } from "../icons.js";
-import { PoseReplay } from "../pose_replay.js";
-import { ReplayClient, SessionApi } from "../posesession.js";
+import { PoseReplayElement } from "../pose_replay.js";
 import { attempt, byId, element, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
 import { useShortcuts } from "./keyboard.js";
 
-/**
- * @typedef {import("../command_socket.js").Message} Message
- *
- * @typedef {object} Marker
- * @property {"user" | "paused" | "gap" | "clock_jump" | "started"} kind
- * @property {number} timestamp seconds within the session
- * @property {string} label
- */
+/** @typedef {import("../replay_media.js").Marker} Marker */
 
 const STATUS_TEXT = /** @type {Record<string, string>} */ ({
   paused: "Paused",
   playing: "Playing",
   buffering: "Waiting for frames",
   ended: "Ended",
+  connecting: "Connecting",
+  failed: "Not connected",
 });
 const MARKER_TEXT = { user: "Mark", paused: "Paused", gap: "Gap", clock_jump: "Clock jump", started: "Started" };
 const CONTROLS = ["play", "seek", "rate", "step-back", "step-forward"];
@@ -33,48 +27,44 @@ const seek = byId("seek", HTMLInputElement);
 const rate = byId("rate", HTMLSelectElement);
 const useWebcam = byId("use-webcam", HTMLInputElement);
 
-const client = new ReplayClient({ session_id: sessionId, autoplay: parameters.get("autoplay") === "1" });
-const replay = new PoseReplay({
-  video: byId("webcam", HTMLVideoElement),
-  canvas: byId("overlay", HTMLCanvasElement),
-  client,
-});
+const replay = byId("replay", PoseReplayElement);
 
 /** Whether the user holds the slider: then it shows where the user is, not where playback is. */
 let scrubbing = false;
 
-client.on("session", ({ session, duration, frame_count: frameCount, markers = [], live }) => {
-  setText("session-name", session.name || "Without a name");
-  document.title = `${session.name} · Replay · posesession`;
-  setText("session-facts", `${formatDate(session.created_at)} · ${session.status}${live ? " · still being recorded" : ""}`);
+replay.addEventListener("recordingchange", () => {
+  const { recording, duration, frameCount, markers, live } = replay;
+  if (!recording) return;
+  setText("session-name", recording.name || "Without a name");
+  document.title = `${recording.name} · Replay · posesession`;
+  setText("session-facts", `${formatDate(recording.created_at)} · ${recording.status}${live ? " · still being recorded" : ""}`);
   setText("frame-count", String(frameCount));
   showEnd(duration);
   showMarkers(markers);
-  publishState({ sessionId: session.id, duration, frameCount });
-  if (frameCount === 0) showNotice("This session has no frames: nothing was recorded in it.");
+  publishState({ sessionId: recording.id, duration, frameCount });
 });
 
-client.on("state", (state) => {
-  setText("status", STATUS_TEXT[state.status] ?? state.status);
-  setText("play", state.status === "playing" || state.status === "buffering" ? "Pause" : "Play");
-  showRate(state.rate);
-  if (state.status === "buffering" && state.cause) showNotice(`Waiting for frames: ${state.cause}`);
-  publishState({ state: state.status, epoch: state.epoch, rate: state.rate });
+function showState() {
+  const { status, epoch, playbackRate } = replay;
+  const isOpen = !["connecting", "failed", "closed"].includes(status);
+  for (const id of CONTROLS) byId(id, HTMLElement).toggleAttribute("disabled", !isOpen);
+  setText("status", STATUS_TEXT[status] ?? status);
+  setText("play", replay.paused ? "Play" : "Pause");
+  showRate(playbackRate);
+  publishState({ state: status, epoch, rate: playbackRate });
   showPosition();
+}
+
+for (const event of ["statechange", "ratechange", "seeked"]) replay.addEventListener(event, showState);
+
+replay.addEventListener("frame", () => {
+  const { frame, frameNumber, epoch, statistics } = replay;
+  if (!frame) return;
+  setText("frame-number", String(frameNumber));
+  publishState({ frameNumber, timestamp: frame.timestamp, epoch, framesDrawn: statistics.frames_drawn, persons: frame.person_ids.length });
 });
 
-client.on("frame", ({ frame_number: frameNumber, timestamp, person_ids: persons }) => {
-  setText("frame-number", String(frameNumber ?? "–"));
-  publishState({ frameNumber: frameNumber ?? "", timestamp, framesDrawn: replay.frames_drawn, persons: persons.length });
-});
-
-client.on("error", showProblem);
-client.on("close", ({ code }) => {
-  for (const id of CONTROLS) byId(id, HTMLElement).toggleAttribute("disabled", true);
-  setText("status", "Disconnected");
-  publishState({ state: "closed" });
-  if (code !== 1000) showNotice("The connection to the server ended. Reload the page to go on.", "problem");
-});
+replay.addEventListener("error", () => showProblem(replay.error));
 
 /** @param {number} duration which grows while a session is still being recorded, seconds */
 function showEnd(duration) {
@@ -90,7 +80,7 @@ function showMarkers(markers) {
     const button = element("button", `${formatTime(marker.timestamp)} ${marker.label || MARKER_TEXT[marker.kind] || marker.kind}`);
     button.type = "button";
     button.dataset.kind = marker.kind;
-    button.addEventListener("click", () => void attempt(() => client.seek({ timestamp: marker.timestamp })));
+    button.addEventListener("click", () => void attempt(() => replay.seek({ timestamp: marker.timestamp })));
     item.append(button);
     return item;
   });
@@ -105,8 +95,8 @@ function showRate(current) {
 }
 
 function showPosition() {
-  const position = client.position;
-  if (client.session?.live && position > Number(seek.max)) showEnd(position);
+  const position = replay.currentTime;
+  if (replay.live && replay.duration > Number(seek.max)) showEnd(replay.duration);
   if (!scrubbing) seek.value = String(position);
   const text = formatTime(scrubbing ? Number(seek.value) : position);
   setText("time", text);
@@ -114,72 +104,36 @@ function showPosition() {
 }
 
 function followClock() {
-  if (client.state?.status === "playing") showPosition();
+  if (replay.status === "playing") showPosition();
   requestAnimationFrame(followClock);
 }
 
 function playOrPause() {
-  const status = client.state?.status;
-  return status === "playing" || status === "buffering" ? client.pause() : client.play();
+  return replay.paused ? replay.play() : replay.pause();
 }
 
-async function openWebcam() {
-  publishState({ webcam: "opening" });
+replay.addEventListener("webcamchange", () => {
+  const { webcamState, webcamError } = replay;
   const note = byId("webcam-note", HTMLElement);
-  try {
-    await replay.openWebcam();
-    note.hidden = true;
-    publishState({ webcam: "live" });
-  } catch (error) {
-    note.textContent = `No webcam: ${describeError(error)}. The pose is shown alone.`;
-    note.hidden = false;
-    useWebcam.checked = false;
-    publishState({ webcam: "none" });
-  }
-}
-
-async function connect() {
-  if (sessionId === "") {
-    showNotice("This address names no session. Choose one from the list of sessions.", "problem");
-    publishState({ state: "failed" });
-    return;
-  }
-  try {
-    await client.connect();
-    for (const id of CONTROLS) byId(id, HTMLElement).removeAttribute("disabled");
-  } catch (error) {
-    publishState({ state: "failed" });
-    setText("status", "Not connected");
-    showProblem(await reasonOf(error));
-  }
-}
-
-/**
- * A browser hides why a WebSocket was refused; the HTTP interface says whether the session is there.
- * @param {unknown} error
- */
-async function reasonOf(error) {
-  try {
-    await new SessionApi().read(sessionId);
-    return error;
-  } catch (reason) {
-    return reason;
-  }
-}
+  note.hidden = webcamState !== "failed";
+  note.textContent = `No webcam: ${describeError(webcamError)}. The pose is shown alone.`;
+  useWebcam.checked = webcamState === "opening" || webcamState === "live";
+  publishState({ webcam: webcamState === "off" || webcamState === "failed" ? "none" : webcamState });
+});
 
 onClick("play", playOrPause);
-onClick("step-back", () => client.step(-1));
-onClick("step-forward", () => client.step(1));
-rate.addEventListener("change", () => void attempt(() => client.setRate(Number(rate.value))));
+onClick("step-back", () => replay.step(-1));
+onClick("step-forward", () => replay.step(1));
+rate.addEventListener("change", () => void attempt(() => replay.setRate(Number(rate.value))));
 seek.addEventListener("input", () => {
   scrubbing = true;
   showPosition();
-  void attempt(() => client.seek({ timestamp: Number(seek.value) }));
+  void attempt(() => replay.seek({ timestamp: Number(seek.value) }));
 });
 seek.addEventListener("change", () => {
   void attempt(async () => {
     try {
-      await client.seek({ timestamp: Number(seek.value) });
+      await replay.seek({ timestamp: Number(seek.value) });
     } finally {
       scrubbing = false;
       showPosition();
@@ -190,19 +144,20 @@ byId("mirror", HTMLInputElement).addEventListener("change", ({ target }) => {
   replay.mirrored = /** @type {HTMLInputElement} */ (target).checked;
 });
 useWebcam.addEventListener("change", () => {
-  if (useWebcam.checked) {
-    void openWebcam();
-  } else {
-    replay.closeWebcam();
-    publishState({ webcam: "none" });
-  }
+  replay.webcam = useWebcam.checked;
 });
 drawIcons(document);
 useShortcuts([
   { keys: [" "], label: "Play or pause", action: playOrPause },
-  { keys: [","], label: "One frame back", action: () => client.step(-1) },
-  { keys: ["."], label: "One frame on", action: () => client.step(1) },
+  { keys: [","], label: "One frame back", action: () => replay.step(-1) },
+  { keys: ["."], label: "One frame on", action: () => replay.step(1) },
 ]);
-void openWebcam();
-void connect();
+if (sessionId === "") {
+  showNotice("This address names no session. Choose one from the list of sessions.", "problem");
+  publishState({ state: "failed" });
+} else {
+  replay.autoplay = parameters.get("autoplay") === "1";
+  replay.session = sessionId;
+}
+replay.webcam = true;
 followClock();

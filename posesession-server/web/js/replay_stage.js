@@ -1,0 +1,124 @@
+// @ts-check
+// A replay's frames in, the recorded pose on a canvas out: at the display's rate, and only when something has changed.
+
+import { SkeletonCanvas } from "./skeleton_canvas.js";
+
+/**
+ * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
+ * @typedef {import("./canvas_mapping.js").Size} Size
+ * @typedef {import("./json_frame.js").Skeleton} Skeleton
+ */
+
+/** The last so many repaints are looked at for the figures. */
+const SAMPLES = 512;
+
+/** Draws the last frame that came. */
+export class ReplayStage {
+  #canvas;
+  #skeleton;
+  #observer;
+  /** @type {DecodedFrame | null} */
+  #frame = null;
+  /** @type {Size} */
+  #size = { width: 640, height: 480 };
+  #mirrored = false;
+  #request = 0;
+  #arrivedMs = NaN;
+  #framesReceived = 0;
+  #framesDrawn = 0;
+  #repaints = 0;
+  #drawMs = new Samples();
+  #latencyMs = new Samples();
+
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.#canvas = canvas;
+    this.#skeleton = new SkeletonCanvas(canvas);
+    this.#observer = new ResizeObserver(() => this.redraw());
+  }
+
+  start() {
+    this.#observer.observe(this.#canvas);
+  }
+
+  stop() {
+    this.#observer.disconnect();
+    cancelAnimationFrame(this.#request);
+    this.#request = 0;
+  }
+
+  /** What the drawing takes, for whoever measures it; times in milliseconds, of the last repaints. */
+  get statistics() {
+    return {
+      frames_received: this.#framesReceived,
+      frames_drawn: this.#framesDrawn,
+      repaints: this.#repaints,
+      draw_ms: this.#drawMs.summary(),
+      latency_ms: this.#latencyMs.summary(),
+    };
+  }
+
+  /**
+   * @param {Skeleton | null} skeleton
+   * @param {Size} size of the picture that the poses were found in
+   */
+  setSkeleton(skeleton, size) {
+    this.#skeleton.setSkeleton(skeleton);
+    this.#size = size;
+    this.redraw();
+  }
+
+  /** @param {DecodedFrame | null} frame */
+  setFrame(frame) {
+    this.#frame = frame;
+    if (frame) {
+      this.#framesReceived += 1;
+      this.#arrivedMs = performance.now();
+    }
+    this.redraw();
+  }
+
+  /** @param {boolean} mirrored */
+  setMirrored(mirrored) {
+    this.#mirrored = mirrored;
+    this.redraw();
+  }
+
+  /** Draws again at the next repaint. */
+  redraw() {
+    if (this.#request === 0) this.#request = requestAnimationFrame(this.#draw);
+  }
+
+  #draw = () => {
+    this.#request = 0;
+    if (!this.#canvas.isConnected) return;
+    const begun = performance.now();
+    this.#skeleton.draw(this.#frame, { size: this.#size, mirrored: this.#mirrored });
+    const done = performance.now();
+    this.#repaints += 1;
+    this.#drawMs.add(done - begun);
+    if (Number.isNaN(this.#arrivedMs)) return;
+    this.#framesDrawn += 1;
+    this.#latencyMs.add(done - this.#arrivedMs);
+    this.#arrivedMs = NaN;
+  };
+}
+
+/** The last few of many numbers. */
+class Samples {
+  #values = new Float64Array(SAMPLES);
+  #count = 0;
+
+  /** @param {number} value */
+  add(value) {
+    this.#values[this.#count % SAMPLES] = value;
+    this.#count += 1;
+  }
+
+  /** @returns {{ median: number, p95: number, max: number }} NaN without any */
+  summary() {
+    const sorted = this.#values.slice(0, Math.min(this.#count, SAMPLES)).sort();
+    const at = (/** @type {number} */ part) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+    return { median: at(0.5), p95: at(0.95), max: at(1) };
+  }
+}
