@@ -271,6 +271,19 @@ impl Chunk {
         })
     }
 
+    /// Returns each person of the frame `frame_number`, with its track id and values, without copying them; none if the
+    /// chunk doesn't cover the frame.
+    pub fn persons(&self, frame_number: u64) -> impl Iterator<Item = (u32, &[f32])> {
+        let index = frame_number.checked_sub(self.first_frame).and_then(|index| usize::try_from(index).ok());
+        let rows = index.and_then(|index| Some(index..index.checked_add(2)?));
+        let rows = match rows.and_then(|pair| self.row_starts.get(pair)) {
+            Some(&[start, end]) => start as usize..end as usize,
+            _ => 0..0,
+        };
+        let width = self.layout.values_per_person();
+        rows.map(move |row| (self.track_ids[row], &self.values[row * width..(row + 1) * width]))
+    }
+
     /// Returns all frames in order.
     pub fn frames(&self) -> impl Iterator<Item = Frame> + '_ {
         (self.first_frame..self.end_frame()).filter_map(|n| self.frame(n))
@@ -387,6 +400,24 @@ mod tests {
         assert_eq!(joined, chunk(5, 11));
         assert_eq!(joined.frame(11).unwrap().pose_data.values, vec![11.0; 6]);
         assert_eq!(joined.frame(16), None);
+    }
+
+    #[test]
+    fn the_persons_of_a_frame_are_those_of_its_pose() {
+        let mut chunk = Chunk::new(5, layout());
+        let two = PoseData { track_ids: vec![7, 3], values: (0..12_u8).map(f32::from).collect() };
+        let poses = [PoseData::nobody(), two, PoseData::one_person(vec![9.0; 6]), PoseData::nobody()];
+        for (micros, pose) in (0..).zip(&poses) {
+            chunk.push(Timestamp::from_micros(micros), pose).unwrap();
+        }
+        for (number, pose) in (5..).zip(&poses) {
+            let (track_ids, values): (Vec<_>, Vec<_>) = chunk.persons(number).unzip();
+            assert_eq!(PoseData { track_ids, values: values.concat() }, *pose, "{number}");
+        }
+        for outside in [0, 4, 9, u64::MAX] {
+            assert_eq!(chunk.persons(outside).count(), 0, "{outside}");
+        }
+        assert_eq!(Chunk::default().persons(0).count(), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The words, the recorder, the chunk codec and the replay cursor of posesession.
+//! The words, the recorder, the chunk codec, the replay cursor and the joint angles of posesession.
 //!
 //! This crate is sans-IO: it has no async, reads no clock and does no I/O. Time and bytes come in as arguments and go
 //! out as values; the shells around it (`posesession-store`, `posesession-ws`) move them.
@@ -18,8 +18,10 @@ mod batch;
 mod recorder;
 mod playback_clock;
 mod cursor;
+mod angle;
 mod synthetic;
 
+pub use angle::{AngleEnvelope, AngleRange, JointAngle};
 pub use batch::{Batch, ImageObject};
 pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
 pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
