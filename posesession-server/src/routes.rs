@@ -3,6 +3,7 @@
 mod health;
 mod sessions;
 mod frames;
+mod angles;
 mod media;
 mod sockets;
 
@@ -79,6 +80,7 @@ pub(crate) fn api() -> Vec<Route> {
         Route::new("/api/sessions/{id}/restore", &["post"], post(sessions::restore)),
         Route::new("/api/sessions/{id}/frames", &["get"], get(frames::page)),
         Route::new("/api/sessions/{id}/frames/{n}/image", &["get"], get(media::image)),
+        Route::new("/api/sessions/{id}/angles", &["get"], get(angles::plot)),
         Route::new("/api/sessions/{id}/video", &["get"], get(media::video)),
         Route::new("/api/sessions/{id}/export", &["get"], get(frames::export)),
         Route::new("/api/vision", &["get"], get(vision::describe)),

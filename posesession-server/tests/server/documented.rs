@@ -46,8 +46,16 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
+fn left_leg() -> Skeleton {
+    let mut skeleton = Skeleton::custom(3, &[("x", Unit::Image), ("y", Unit::Image)]).unwrap();
+    skeleton.name = "left_leg".to_owned();
+    skeleton.components[0].keypoints = ["left_hip", "left_knee", "left_ankle"].map(str::to_owned).to_vec();
+    skeleton.components[0].edges = vec![(0, 1), (1, 2)];
+    skeleton
+}
+
 async fn documented_session(server: &TestServer) {
-    let skeleton = Skeleton::custom(2, &[("x", Unit::Image), ("y", Unit::Image)]).unwrap();
+    let skeleton = left_leg();
     let id = DOCUMENTED_SESSION.parse().unwrap();
     let metadata = serde_json::from_str(r#"{"athlete": "Ada"}"#).unwrap();
     let new = NewSession { id, metadata, skeleton: Some(skeleton.clone()), ..NewSession::named("Squat") };
@@ -55,8 +63,8 @@ async fn documented_session(server: &TestServer) {
     let term = server.store.begin_term(id).await.unwrap();
     let mut chunk = Chunk::new(0, skeleton.layout());
     for number in 0..90_i16 {
-        let at = f32::from(number) / 100.0;
-        let pose = PoseData::one_person(vec![at, at, at, at]);
+        let bend = f32::from(number) / 300.0;
+        let pose = PoseData::one_person(vec![0.5, 0.2, 0.5 + bend, 0.5, 0.5, 0.8]);
         chunk.push(Timestamp::from_secs_f64(f64::from(number) / 30.0).unwrap(), &pose).unwrap();
     }
     server.store.append(id, term, &Batch { chunk: Some(chunk), ..Batch::default() }).await.unwrap();

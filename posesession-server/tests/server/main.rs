@@ -7,6 +7,7 @@ mod pages;
 mod guard;
 mod sessions;
 mod frames;
+mod angles;
 mod media;
 mod sockets;
 mod slow;

@@ -235,6 +235,7 @@ async fn ids_that_are_none_name_no_session() {
         for (method, path, change) in [
             ("GET", format!("/api/sessions/{id}"), None),
             ("GET", format!("/api/sessions/{id}/frames"), None),
+            ("GET", format!("/api/sessions/{id}/angles"), None),
             ("GET", format!("/api/sessions/{id}/export?format=jsonl"), None),
             ("PATCH", format!("/api/sessions/{id}"), Some("{}")),
             ("DELETE", format!("/api/sessions/{id}"), None),

@@ -27,6 +27,26 @@ import { PosesessionError } from "./errors.js";
  * @property {number} [limit]
  * @property {string} [cursor] `next` of the page before
  *
+ * @typedef {object} AnglesQuery
+ * @property {string[]} [names] which joints; none: the answer says which there are
+ * @property {number} [from] seconds
+ * @property {number} [to] seconds, included
+ * @property {number} [points] how many at most
+ * @property {number} [person] a track id; the lowest of each frame when absent
+ *
+ * @typedef {object} AngleSeries
+ * @property {string} name
+ * @property {"degrees"} unit
+ * @property {(number | null)[]} min the least of each point's frames; null where none has the angle
+ * @property {(number | null)[]} max
+ *
+ * @typedef {object} Angles
+ * @property {string[]} available
+ * @property {number} from seconds
+ * @property {number} to seconds
+ * @property {number[]} timestamps of each point's first frame, seconds
+ * @property {AngleSeries[]} series one a name, with one entry a point
+ *
  * @typedef {object} Vision
  * @property {boolean} available whether the server has the browser's pose model and library
  * @property {string[]} models
@@ -64,11 +84,7 @@ export class SessionApi {
    * @returns {Promise<{ sessions: SessionRecording[], next: string | null }>}
    */
   list(query = {}) {
-    const search = new URLSearchParams();
-    for (const [key, value] of Object.entries(query)) {
-      if (value !== undefined && value !== "") search.set(key, String(value));
-    }
-    return this.#request("GET", `/api/sessions${search.size > 0 ? `?${search}` : ""}`);
+    return this.#request("GET", `/api/sessions${queryText(query)}`);
   }
 
   /**
@@ -77,6 +93,16 @@ export class SessionApi {
    */
   read(id) {
     return this.#request("GET", sessionPath(id));
+  }
+
+  /**
+   * Joint angles over time, thinned for a plot so that no peak is lost.
+   * @param {string} id
+   * @param {AnglesQuery} [query]
+   * @returns {Promise<Angles>}
+   */
+  angles(id, query = {}) {
+    return this.#request("GET", `${sessionPath(id)}/angles${queryText(query)}`);
   }
 
   /**
@@ -143,6 +169,15 @@ export class SessionApi {
 /** @param {string} id */
 function sessionPath(id) {
   return `/api/sessions/${encodeURIComponent(id)}`;
+}
+
+/** @param {object} query what is undefined or empty is left out */
+function queryText(query) {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined && String(value) !== "") search.set(key, String(value));
+  }
+  return search.size > 0 ? `?${search}` : "";
 }
 
 /**

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SessionApi } from "../js/posesession.js";
 
-/** @param {Response | Error} answer */
+/** @param {Response | Error | (() => Response)} answer a function answers several requests */
 function api(answer) {
   /** @type {{ url: string, init: RequestInit }[]} */
   const requests = [];
@@ -11,7 +11,7 @@ function api(answer) {
     fetch: async (url, init = {}) => {
       requests.push({ url: String(url), init });
       if (answer instanceof Error) throw answer;
-      return answer;
+      return typeof answer === "function" ? answer() : answer;
     },
   });
   return { session, requests };
@@ -21,6 +21,19 @@ test("list asks for what is given and nothing else", async () => {
   const { session, requests } = api(Response.json({ sessions: [], next: null }));
   assert.deepEqual(await session.list({ q: "squat & more", limit: 20, cursor: undefined, status: undefined }), { sessions: [], next: null });
   assert.equal(requests[0].url, "/api/sessions?q=squat+%26+more&limit=20");
+});
+
+test("angles names its joints in one parameter", async () => {
+  const answer = { available: ["left_knee"], from: 0, to: 1, timestamps: [], series: [] };
+  const { session, requests } = api(() => Response.json(answer));
+  assert.deepEqual(await session.angles("a/b"), answer);
+  await session.angles("a", { names: ["left_knee", "right_knee"], from: 0, to: 1.5, points: 200, person: 0 });
+  await session.angles("a", { names: [], person: undefined });
+  assert.deepEqual(requests.map(({ url }) => url), [
+    "/api/sessions/a%2Fb/angles",
+    "/api/sessions/a/angles?names=left_knee%2Cright_knee&from=0&to=1.5&points=200&person=0",
+    "/api/sessions/a/angles",
+  ]);
 });
 
 test("update, delete and restore use the protocol's methods and paths", async () => {
