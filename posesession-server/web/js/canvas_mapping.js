@@ -4,7 +4,50 @@
 /**
  * @typedef {{ width: number, height: number }} Size
  * @typedef {{ x: number, y: number, width: number, height: number }} Rect
+ *
+ * @typedef {object} Placement where a pose stands on its stage, in place of where it was recorded
+ * @property {number} scale about the stage's centre
+ * @property {number} x to the right as seen, as a part of the stage's width
+ * @property {number} y downwards, as a part of the stage's height
  */
+
+/** As recorded. @type {Readonly<Placement>} */
+export const IN_PLACE = Object.freeze({ scale: 1, x: 0, y: 0 });
+
+/** A pose smaller, larger or further away than this could not be found again. */
+const SCALES = [0.1, 10];
+const FARTHEST = 2;
+
+/**
+ * Keeps a placement within what can be seen; what is no number stays as it was.
+ * @param {Partial<Placement>} wanted
+ * @param {Readonly<Placement>} [otherwise]
+ * @returns {Placement}
+ */
+export function possiblePlacement(wanted, otherwise = IN_PLACE) {
+  const value = (/** @type {"scale" | "x" | "y"} */ name, /** @type {number} */ least, /** @type {number} */ most) => {
+    const number = Number(wanted[name] ?? otherwise[name]);
+    return Number.isFinite(number) ? Math.max(least, Math.min(most, number)) : otherwise[name];
+  };
+  return { scale: value("scale", SCALES[0], SCALES[1]), x: value("x", -FARTHEST, FARTHEST), y: value("y", -FARTHEST, FARTHEST) };
+}
+
+/**
+ * Scales a placement so that what is under a point of the stage stays there.
+ * @param {Readonly<Placement>} placement
+ * @param {number} factor
+ * @param {{ x: number, y: number }} point parts of the stage
+ * @returns {Placement}
+ */
+export function scaledAbout(placement, factor, point) {
+  const { scale } = possiblePlacement({ scale: placement.scale * factor }, placement);
+  const grown = scale / placement.scale;
+  return possiblePlacement({
+    scale,
+    x: point.x - 0.5 - (point.x - 0.5 - placement.x) * grown,
+    y: point.y - 0.5 - (point.y - 0.5 - placement.y) * grown,
+  });
+}
 
 /**
  * Finds where a picture stands in a box that shows it whole and centred (`object-fit: contain`).
@@ -18,6 +61,22 @@ export function containRect(box, picture) {
   const width = picture.width * scale;
   const height = picture.height * scale;
   return { x: (box.width - width) / 2, y: (box.height - height) / 2, width, height };
+}
+
+/**
+ * Moves the picture of a pose to its placement.
+ * @param {Rect} rect where the picture stands as recorded, px
+ * @param {Size} box the stage, px
+ * @param {Readonly<Placement>} placement
+ * @returns {Rect}
+ */
+export function placedRect(rect, box, { scale, x, y }) {
+  return {
+    x: box.width / 2 + (rect.x - box.width / 2) * scale + x * box.width,
+    y: box.height / 2 + (rect.y - box.height / 2) * scale + y * box.height,
+    width: rect.width * scale,
+    height: rect.height * scale,
+  };
 }
 
 /**

@@ -1,13 +1,17 @@
 // @ts-check
 // <pose-replay session="ID">: a recorded session in, its pose over the live webcam out, with the interface of a media element.
 
+import { possiblePlacement } from "./canvas_mapping.js";
 import { STYLE } from "./pose_replay_style.js";
 import { ReplayMediaElement } from "./replay_media.js";
 import { ReplayStage } from "./replay_stage.js";
+import { StageGestures } from "./stage_gestures.js";
 import { WebcamLayer } from "./webcam_layer.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
+ * @typedef {import("./body_fit.js").Torso} Torso
+ * @typedef {import("./canvas_mapping.js").Placement} Placement
  * @typedef {import("./canvas_mapping.js").Size} Size
  */
 
@@ -25,6 +29,8 @@ export class PoseReplayElement extends ReplayMediaElement {
   #messageLine = layer("p", "message");
   #stagePane = layer("div", "stage");
   #stage = new ReplayStage(this.#canvas);
+  #gestures = new StageGestures(this.#canvas, () => this.#stage.placement, (placement) => this.#place(placement));
+  #poseOpacity = 1;
   #webcam = new WebcamLayer(this.#webcamVideo, () => this.#webcamChanged());
 
   constructor() {
@@ -76,6 +82,56 @@ export class PoseReplayElement extends ReplayMediaElement {
     return this.#webcamVideo;
   }
 
+  get adjustable() {
+    return this.hasAttribute("adjustable");
+  }
+
+  /** Whether the pose is moved by dragging it, and scaled by wheel or two fingers. */
+  set adjustable(adjustable) {
+    this.toggleAttribute("adjustable", adjustable);
+  }
+
+  /** 0 to 1 */
+  get poseOpacity() {
+    return this.#poseOpacity;
+  }
+
+  set poseOpacity(opacity) {
+    this.#poseOpacity = Math.max(0, Math.min(1, Number(opacity) || 0));
+    this.#canvas.style.opacity = String(this.#poseOpacity);
+  }
+
+  /** 1: the usual */
+  get lineWidth() {
+    return this.#stage.lineWidth;
+  }
+
+  set lineWidth(lineWidth) {
+    this.#stage.lineWidth = Math.max(0.1, Math.min(10, Number(lineWidth) || 1));
+  }
+
+  /** Where the pose stands on the stage; scale 1, x 0, y 0: as recorded. @returns {Placement} */
+  get placement() {
+    return { ...this.#stage.placement };
+  }
+
+  /** @param {Partial<Placement>} placement what is absent stays */
+  set placement(placement) {
+    this.#place(possiblePlacement(placement, this.#stage.placement));
+  }
+
+  /**
+   * Lays the pose over a live body, by its hips and shoulders; without rotation.
+   * @param {Torso} torso `left_shoulder`, `right_shoulder`, `left_hip`, `right_hip` as far as they are seen, each [x, y] or
+   *   [x, y, confidence], as parts of the stage as seen
+   * @returns {boolean} whether there was enough to go by
+   */
+  fitTo(torso) {
+    const placement = this.#stage.fit(torso);
+    if (placement) this.#place(placement);
+    return placement !== null;
+  }
+
   /** What the drawing takes, for whoever measures it. */
   get statistics() {
     return this.#stage.statistics;
@@ -104,6 +160,9 @@ export class PoseReplayElement extends ReplayMediaElement {
     switch (name) {
       case "mirrored":
         this.#stage.setMirrored(this.mirrored);
+        break;
+      case "adjustable":
+        this.#gestures.enable(this.adjustable);
         break;
       case "webcam":
         if (!this.webcam) this.#webcam.close();
@@ -142,6 +201,14 @@ export class PoseReplayElement extends ReplayMediaElement {
     const { message } = this;
     if (this.#messageLine.textContent !== message) this.#messageLine.textContent = message;
     this.#messageLine.hidden = message === "";
+  }
+
+  /** @param {Placement} placement */
+  #place(placement) {
+    const { scale, x, y } = this.#stage.placement;
+    if (placement.scale === scale && placement.x === x && placement.y === y) return;
+    this.#stage.placement = placement;
+    this.dispatchEvent(new Event("placementchange"));
   }
 
   #webcamChanged() {

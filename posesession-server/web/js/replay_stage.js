@@ -1,10 +1,14 @@
 // @ts-check
 // A replay's frames in, the recorded pose on a canvas out: at the display's rate, and only when something has changed.
 
+import { fitBody, TORSO } from "./body_fit.js";
+import { IN_PLACE } from "./canvas_mapping.js";
 import { SkeletonCanvas } from "./skeleton_canvas.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
+ * @typedef {import("./body_fit.js").Torso} Torso
+ * @typedef {import("./canvas_mapping.js").Placement} Placement
  * @typedef {import("./canvas_mapping.js").Size} Size
  * @typedef {import("./json_frame.js").Skeleton} Skeleton
  */
@@ -22,6 +26,11 @@ export class ReplayStage {
   /** @type {Size} */
   #size = { width: 640, height: 480 };
   #mirrored = false;
+  #lineWidth = 1;
+  /** @type {Readonly<Placement>} */
+  #placement = IN_PLACE;
+  /** Drawn under the pose, on the same canvas. @type {CanvasImageSource | null} */
+  #picture = null;
   #request = 0;
   #arrivedMs = NaN;
   #framesReceived = 0;
@@ -84,6 +93,42 @@ export class ReplayStage {
     this.redraw();
   }
 
+  get lineWidth() {
+    return this.#lineWidth;
+  }
+
+  set lineWidth(lineWidth) {
+    this.#lineWidth = lineWidth;
+    this.redraw();
+  }
+
+  get placement() {
+    return this.#placement;
+  }
+
+  set placement(placement) {
+    this.#placement = placement;
+    this.redraw();
+  }
+
+  /** @param {CanvasImageSource | null} picture */
+  setPicture(picture) {
+    this.#picture = picture;
+    this.redraw();
+  }
+
+  /**
+   * Finds the placement that lays the body that is shown over another; null when they have no keypoint in common.
+   * @param {Torso} torso as parts of the stage as seen
+   * @returns {Placement | null}
+   */
+  fit(torso) {
+    const { width, height } = this.#canvas.getBoundingClientRect();
+    if (!this.#frame || width === 0 || height === 0) return null;
+    const recorded = this.#skeleton.locate(this.#frame, 0, TORSO, { size: this.#size, mirrored: this.#mirrored });
+    return fitBody(recorded, torso, width / height);
+  }
+
   /** Draws again at the next repaint. */
   redraw() {
     if (this.#request === 0) this.#request = requestAnimationFrame(this.#draw);
@@ -93,7 +138,13 @@ export class ReplayStage {
     this.#request = 0;
     if (!this.#canvas.isConnected) return;
     const begun = performance.now();
-    this.#skeleton.draw(this.#frame, { size: this.#size, mirrored: this.#mirrored });
+    this.#skeleton.draw(this.#frame, {
+      size: this.#size,
+      mirrored: this.#mirrored,
+      placement: this.#placement,
+      lineWidth: this.#lineWidth,
+      picture: this.#picture,
+    });
     const done = performance.now();
     this.#repaints += 1;
     this.#drawMs.add(done - begun);

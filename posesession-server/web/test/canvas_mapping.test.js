@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { containRect, opacityOf, pointInBox, sideOf } from "../js/canvas_mapping.js";
+import { containRect, opacityOf, pointInBox, sideOf, placedRect, possiblePlacement, scaledAbout } from "../js/canvas_mapping.js";
 import { KEYPOINTS, MEDIAPIPE_33_SKELETON } from "../js/mediapipe_skeleton.js";
 
 const VGA = { width: 640, height: 480 };
@@ -54,4 +54,22 @@ test("the model's skeleton has its 33 keypoints, paired left and right", () => {
   assert.equal(pose.mirrored.length, 16);
   for (const [left, right] of pose.mirrored) assert.equal(KEYPOINTS[left].replace("left", "right"), KEYPOINTS[right]);
   assert.equal(pose.edges.length, 35);
+});
+
+test("a placement stays within what can be seen, and what is no number stays as it was", () => {
+  assert.deepEqual(possiblePlacement({ scale: 1000, x: -9, y: 0.25 }), { scale: 10, x: -2, y: 0.25 });
+  assert.deepEqual(possiblePlacement({ scale: NaN, y: Infinity }, { scale: 2, x: 0.1, y: 0.2 }), { scale: 2, x: 0.1, y: 0.2 });
+});
+
+test("scaling leaves what is under the pointer where it is", () => {
+  const point = { x: 0.8, y: 0.3 };
+  const before = { scale: 1.5, x: 0.1, y: -0.2 };
+  const after = scaledAbout(before, 1.7, point);
+  const under = (/** @type {typeof before} */ { scale, x, y }) => [(point.x - 0.5 - x) / scale, (point.y - 0.5 - y) / scale];
+  under(after).forEach((value, axis) => assert.ok(Math.abs(value - under(before)[axis]) < 1e-12));
+});
+
+test("a placed picture is scaled about the stage's centre, then moved", () => {
+  const box = { width: 200, height: 100 };
+  assert.deepEqual(placedRect({ x: 50, y: 0, width: 100, height: 100 }, box, { scale: 2, x: 0.1, y: -0.1 }), { x: 20, y: -60, width: 200, height: 200 });
 });
