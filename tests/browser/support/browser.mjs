@@ -15,13 +15,11 @@ import { chromiumBinary, playwright, SCREENSHOTS, webcamVideo } from "./prerequi
  * @property {"light" | "dark"} [colorScheme]
  * @property {"reduce" | "no-preference"} [reducedMotion]
  * @property {"active" | "none"} [forcedColors]
+ * @property {boolean} [touch] fingers instead of a mouse
  *
- * @typedef {Look & {
- *   touch?: boolean,
- *   camera?: "person" | "none" | "denied" | string,
- * }} BrowserOptions
- *   `touch`: a phone's screen instead of a mouse. `camera`: a real person (as given), no camera at all, one that the user
- *   does not allow, or an MJPEG or Y4M file that plays as one
+ * @typedef {Look & { camera?: "person" | "none" | "denied" | string }} BrowserOptions
+ *   `touch`: a phone. `camera`: a real person (as given), no camera at all, one that the user does not allow, or an MJPEG or
+ *   Y4M file that plays as one
  */
 
 /** MediaPipe's WebAssembly writes its log, also mere notes, where browsers show errors. */
@@ -77,12 +75,14 @@ export class Browser {
    * Opens a page, and notes what goes wrong in it.
    *
    * A problem that fits one of `expect` is one that the test provokes on purpose; one of them that has not come by the time
-   * the page is closed is a problem, too. `hosts` are those besides the page's own that it may ask.
+   * the page is closed is a problem, too. `hosts` are those besides the page's own that it may ask. `prepare` is called before
+   * anything is loaded.
    * @param {string} address
-   * @param {{ expect?: RegExp[], hosts?: string[] }} [options]
+   * @param {{ expect?: RegExp[], hosts?: string[], prepare?: (page: Page) => Promise<unknown> }} [options]
    */
-  async open(address, { expect = [], hosts = [] } = {}) {
+  async open(address, { expect = [], hosts = [], prepare } = {}) {
     const page = await this.#context.newPage();
+    await prepare?.(page);
     const awaited = new Set(expect);
     /** @param {string} problem */
     const note = (problem) => {
@@ -142,9 +142,23 @@ function cameraSwitches(camera) {
  * @param {Page} page
  * @param {Look} look
  */
-export async function emulate(page, { viewport, ...media }) {
+export async function emulate(page, { viewport, touch, ...media }) {
   if (viewport) await page.setViewportSize(viewport);
+  if (touch !== undefined) await (await debuggerOf(page)).send("Emulation.setTouchEmulationEnabled", { enabled: touch, maxTouchPoints: 5 });
   if (Object.keys(media).length > 0) await page.emulateMedia(media);
+}
+
+/** @type {WeakMap<Page, Promise<import("playwright-core").CDPSession>>} */
+const debuggers = new WeakMap();
+
+/**
+ * The browser's debugger of a page: what it emulates lasts as long as the session, so each page has one.
+ * @param {Page} page
+ */
+export function debuggerOf(page) {
+  const session = debuggers.get(page) ?? page.context().newCDPSession(page);
+  debuggers.set(page, session);
+  return session;
 }
 
 /**
