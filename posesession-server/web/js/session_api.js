@@ -47,6 +47,18 @@ import { PosesessionError } from "./errors.js";
  * @property {number[]} timestamps of each point's first frame, seconds
  * @property {AngleSeries[]} series one a name, with one entry a point
  *
+ * @typedef {object} SessionPage
+ * @property {SessionRecording[]} sessions
+ * @property {string | null} next cursor of the page after this one
+ * @property {number} [total] how many sessions match, where the server counted them
+ *
+ * @typedef {object} StoredFrame
+ * @property {number} frame_number
+ * @property {number} timestamp seconds
+ * @property {{ persons: Record<string, unknown>[] }} pose_data
+ *
+ * @typedef {{ signal?: AbortSignal }} RequestOptions a request that is aborted rejects with the signal's reason
+ *
  * @typedef {object} Vision
  * @property {boolean} available whether the server has the browser's pose model and library
  * @property {string[]} models
@@ -81,28 +93,60 @@ export class SessionApi {
 
   /**
    * @param {ListQuery} [query]
-   * @returns {Promise<{ sessions: SessionRecording[], next: string | null }>}
+   * @param {RequestOptions} [options]
+   * @returns {Promise<SessionPage>}
    */
-  list(query = {}) {
-    return this.#request("GET", `/api/sessions${queryText(query)}`);
+  list(query = {}, options) {
+    return this.#request("GET", `/api/sessions${queryText(query)}`, undefined, options);
   }
 
   /**
    * @param {string} id
+   * @param {RequestOptions} [options]
    * @returns {Promise<SessionRecording>}
    */
-  read(id) {
-    return this.#request("GET", sessionPath(id));
+  read(id, options) {
+    return this.#request("GET", sessionPath(id), undefined, options);
+  }
+
+  /**
+   * Reads stored frames, a page at a time.
+   * @param {string} id
+   * @param {{ from?: number, to?: number, limit?: number }} [range] frame numbers, `from` to before `to`
+   * @param {RequestOptions} [options]
+   * @returns {Promise<{ frames: StoredFrame[], next: number | null }>}
+   */
+  frames(id, range = {}, options) {
+    return this.#request("GET", `${sessionPath(id)}/frames${queryText(range)}`, undefined, options);
+  }
+
+  /**
+   * Says where a session can be downloaded as JSON Lines.
+   * @param {string} id
+   * @returns {string}
+   */
+  exportAddress(id) {
+    return `${this.#base}${sessionPath(id)}/export?format=jsonl`;
+  }
+
+  /**
+   * Says where a session's video is, if it has one.
+   * @param {string} id
+   * @returns {string}
+   */
+  videoAddress(id) {
+    return `${this.#base}${sessionPath(id)}/video`;
   }
 
   /**
    * Joint angles over time, thinned for a plot so that no peak is lost.
    * @param {string} id
    * @param {AnglesQuery} [query]
+   * @param {RequestOptions} [options]
    * @returns {Promise<Angles>}
    */
-  angles(id, query = {}) {
-    return this.#request("GET", `${sessionPath(id)}/angles${queryText(query)}`);
+  angles(id, query = {}, options) {
+    return this.#request("GET", `${sessionPath(id)}/angles${queryText(query)}`, undefined, options);
   }
 
   /**
@@ -145,18 +189,24 @@ export class SessionApi {
    * @param {string} method
    * @param {string} path
    * @param {unknown} [body]
+   * @param {RequestOptions} [options]
    * @returns {Promise<any>}
    */
-  async #request(method, path, body) {
-    const init = body === undefined ? { method } : { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  async #request(method, path, body, { signal } = {}) {
+    /** @type {RequestInit} */
+    const init = { method };
+    if (signal) init.signal = signal;
+    if (body !== undefined) Object.assign(init, { headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     /** @type {Response} */
     let response;
+    let text;
     try {
       response = await this.#fetch(this.#base + path, init);
+      text = await response.text();
     } catch (cause) {
+      signal?.throwIfAborted();
       throw Object.assign(new ApiError(0, "connect_failed", "the server cannot be reached; is it running?"), { cause });
     }
-    const text = await response.text();
     const document = parseJson(text);
     if (!response.ok) throw problemFrom(response, document);
     if (text !== "" && document === undefined) {

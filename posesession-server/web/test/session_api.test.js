@@ -60,3 +60,21 @@ test("answers that are no JSON and servers that are not there are typed errors t
   await assert.rejects(api(new Response("<html>")).session.list(), { status: 200, code: "bad_message" });
   await assert.rejects(api(new TypeError("failed")).session.list(), { status: 0, code: "connect_failed" });
 });
+
+test("frames, export and video are addressed by the session's id", async () => {
+  const { session, requests } = api(Response.json({ frames: [], next: null }));
+  await session.frames("a/b", { from: 10, limit: 4 });
+  assert.equal(requests[0].url, "/api/sessions/a%2Fb/frames?from=10&limit=4");
+  assert.equal(session.exportAddress("a/b"), "/api/sessions/a%2Fb/export?format=jsonl");
+  assert.equal(session.videoAddress("a/b"), "/api/sessions/a%2Fb/video");
+});
+
+test("a request that is aborted says so instead of blaming the server", async () => {
+  const abort = new AbortController();
+  const session = new SessionApi({
+    fetch: (_, init) => new Promise((__, reject) => init?.signal?.addEventListener("abort", () => reject(new TypeError("network")))),
+  });
+  const reading = session.read("a", { signal: abort.signal });
+  abort.abort(new DOMException("no longer in view", "AbortError"));
+  await assert.rejects(reading, { name: "AbortError" });
+});
