@@ -83,13 +83,13 @@ describe("a session, from the webcam to its replay", { timeout: 300_000 }, () =>
   test("the list shows the session, renames it and shows a hostile name as text", async () => {
     const page = await browser.open(`${server.address}/session_list.html`);
     await waitForState(page, { state: "ready", sessionCount: "1" });
-    const row = page.locator(`tr[data-session-id="${sessionId}"]`);
+    const row = page.locator(`#sessions [data-session-id="${sessionId}"]`);
     assert.equal(await row.locator(".session-name").textContent(), NAME);
 
     await row.locator('[data-action="rename"]').click();
     await row.locator('input[name="name"]').fill(HOSTILE_NAME);
     await row.locator('input[name="name"]').press("Enter");
-    await row.locator(".session-name").waitFor();
+    await row.locator(".session-name", { hasText: HOSTILE_NAME }).waitFor();
     await page.reload();
     await waitForState(page, { state: "ready", sessionCount: "1" });
     assert.equal(await row.locator(".session-name").textContent(), HOSTILE_NAME);
@@ -153,7 +153,8 @@ describe("a session, from the webcam to its replay", { timeout: 300_000 }, () =>
   test("a deleted session comes back by undo", async () => {
     const page = await browser.open(`${server.address}/session_list.html`);
     await waitForState(page, { state: "ready", sessionCount: "1" });
-    await page.locator(`tr[data-session-id="${sessionId}"] [data-action="delete"]`).click();
+    await page.locator(`[data-session-id="${sessionId}"] [data-action="delete"]`).click();
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
     await waitForState(page, { sessionCount: "0" });
     assert.deepEqual((await server.json("/api/sessions")).sessions, []);
     await screenshot(page, "6-deleted");

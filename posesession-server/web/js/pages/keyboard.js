@@ -9,6 +9,7 @@ import { openDialog } from "./dialogs.js";
  * @property {string[]} keys as `KeyboardEvent.key` names them, with `Shift+` before where it is held
  * @property {string} label what they do
  * @property {() => unknown} action
+ * @property {() => boolean} [when] whether they do it just now; always when absent
  */
 
 /** What a key is called on a keyboard, where its name in the browser is another. */
@@ -40,7 +41,7 @@ export function useShortcuts(shortcuts) {
       return;
     }
     const shortcut = byKey.get(event.shiftKey ? `Shift+${event.key}` : event.key) ?? byKey.get(event.key);
-    if (!shortcut) return;
+    if (!shortcut || shortcut.when?.() === false) return;
     event.preventDefault();
     void attempt(shortcut.action);
   });
