@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use posesession_core::{SessionRecording, SessionStatus};
 use posesession_store::{
-    MediaError, MediaStore, SessionChange, SessionQuery, SessionStore, SqliteStore, StoreError, VideoType,
+    MediaError, MediaStore, RecordedVideo, SessionChange, SessionQuery, SessionStore, SqliteStore,
+    StoreError, VideoType,
 };
 use thiserror::Error;
 
@@ -103,16 +104,26 @@ impl Storage {
     /// from starting: its pieces stay where they are.
     async fn join_video(&self, session: &SessionRecording, status: Option<SessionStatus>) {
         let (Some(media), id) = (&self.media, session.id) else { return };
-        let mime = session.metadata.get("video").and_then(|video| video["mime"].as_str());
-        let container = mime.and_then(VideoType::of).unwrap_or(VideoType::Webm);
-        let path = match media.join_video(id, container).await {
-            Ok(joined) => joined.filter(|joined| joined.length > 0).map(|joined| joined.path),
+        let noted = RecordedVideo::from_metadata(&session.metadata);
+        let mut video = noted.clone().unwrap_or_else(|| RecordedVideo::of_type(VideoType::Webm.mime()));
+        let joined = match media.join_video(id, &video).await {
+            Ok(joined) => joined.filter(|joined| joined.length > 0),
             Err(error) => {
                 tracing::warn!(session = %id, %error, "the session's video could not be joined");
                 return;
             }
         };
-        let change = SessionChange { video_file_path: path.map(Some), status, ..SessionChange::default() };
+        let mut metadata = session.metadata.clone();
+        if noted.is_some() && joined.as_ref().is_some_and(|joined| joined.is_rewritten) {
+            video.cuts.clear();
+            video.note_in(&mut metadata);
+        }
+        let change = SessionChange {
+            metadata: Some(metadata),
+            video_file_path: joined.map(|joined| Some(joined.path)),
+            status,
+            ..SessionChange::default()
+        };
         if let Err(error) = self.store.update_session(id, change).await {
             tracing::warn!(session = %id, %error, "the session's video could not be noted");
         }

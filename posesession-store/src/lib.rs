@@ -14,7 +14,7 @@ mod media;
 pub mod conformance;
 
 pub use error::StoreError;
-pub use media::{JoinedVideo, MediaError, MediaStore, VideoGap, VideoType};
+pub use media::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoCut, VideoGap, VideoType};
 pub use memory::MemoryStore;
 pub use query::{
     Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,

@@ -1,7 +1,10 @@
 //! Where images and video are kept: objects in a folder, or in any object store. Bytes in, byte ranges out.
 
 mod name;
+mod recorded_video;
 mod video;
+mod joining;
+mod webm;
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,6 +18,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPa
 use posesession_core::{ImageObject, ImageRef, SessionId};
 use thiserror::Error;
 
+pub use recorded_video::{RecordedVideo, VideoCut};
 pub use video::{JoinedVideo, VideoGap, VideoType};
 
 /// Keeps the images and the video of sessions, each session in a folder of its own: `{session}/images/...`,

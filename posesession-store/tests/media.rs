@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use posesession_core::{ImageObject, ImageRef, SessionId};
-use posesession_store::{MediaError, MediaStore, VideoGap, VideoType};
+use posesession_store::{MediaError, MediaStore, RecordedVideo, VideoGap, VideoType};
 use uuid::Uuid;
 
 fn session() -> SessionId {
@@ -84,14 +84,14 @@ async fn a_canary_outside_the_folder_is_never_touched() {
 async fn segments_become_one_video() {
     on_each_store!(media, {
         let id = session();
-        assert_eq!(media.join_video(id, VideoType::Webm).await.unwrap(), None);
+        assert_eq!(media.join_video(id, &RecordedVideo::of_type("video/webm")).await.unwrap(), None);
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n / 7 % 251) as u8).collect();
         // Out of order, one twice, and one that overlaps two others, as after a reconnection.
         for range in [400_000..1_000_000, 0..300_000, 0..300_000, 250_000..500_000, 0..10] {
             let segment = Bytes::copy_from_slice(&bytes[range.clone()]);
             media.put_video_segment(id, range.start as u64, segment).await.unwrap();
         }
-        let joined = media.join_video(id, VideoType::Webm).await.unwrap().unwrap();
+        let joined = media.join_video(id, &RecordedVideo::of_type("video/webm")).await.unwrap().unwrap();
         assert_eq!((joined.length, joined.gap), (1_000_000, None));
         assert_eq!(joined.path, format!("{id}/video.webm"));
         assert_eq!(video(&media, &joined.path).await, bytes);
@@ -99,7 +99,7 @@ async fn segments_become_one_video() {
         assert_eq!(read(&media, &joined.path, 5..5).await, b"");
         let beyond = media.read_video_range(&joined.path, 0..1_000_001).await.map(drop);
         assert!(matches!(beyond, Err(MediaError::OutOfRange { length: 1_000_000, .. })));
-        assert_eq!(media.join_video(id, VideoType::Webm).await.unwrap(), Some(joined));
+        assert_eq!(media.join_video(id, &RecordedVideo::of_type("video/webm")).await.unwrap(), Some(joined));
     });
 }
 
@@ -110,12 +110,12 @@ async fn a_gap_is_reported_until_it_is_filled() {
         media.put_video_segment(id, 0, "0123".into()).await.unwrap();
         media.put_video_segment(id, 6, "67".into()).await.unwrap();
         for _again in 0..2 {
-            let joined = media.join_video(id, VideoType::Mp4).await.unwrap().unwrap();
+            let joined = media.join_video(id, &RecordedVideo::of_type("video/mp4")).await.unwrap().unwrap();
             assert_eq!((joined.length, joined.gap), (4, Some(VideoGap { start: 4, end: 6 })));
             assert_eq!(video(&media, &joined.path).await, b"0123");
         }
         media.put_video_segment(id, 3, "345".into()).await.unwrap();
-        let joined = media.join_video(id, VideoType::Mp4).await.unwrap().unwrap();
+        let joined = media.join_video(id, &RecordedVideo::of_type("video/mp4")).await.unwrap().unwrap();
         assert_eq!((joined.length, joined.gap), (8, None));
         assert_eq!(video(&media, &joined.path).await, b"01234567");
     });
@@ -126,7 +126,7 @@ async fn a_video_without_its_start_is_a_gap() {
     on_each_store!(media, {
         let id = session();
         media.put_video_segment(id, 9, "x".into()).await.unwrap();
-        let joined = media.join_video(id, VideoType::Webm).await.unwrap().unwrap();
+        let joined = media.join_video(id, &RecordedVideo::of_type("video/webm")).await.unwrap().unwrap();
         assert_eq!((joined.length, joined.gap), (0, Some(VideoGap { start: 0, end: 9 })));
         assert!(matches!(media.video_len(&joined.path).await, Err(MediaError::NotFound { .. })));
     });
@@ -140,7 +140,7 @@ async fn a_deleted_session_leaves_nothing() {
     for id in [gone, stays] {
         media.put_images(id, &images(b"image")).await.unwrap();
         media.put_video_segment(id, 0, "video".into()).await.unwrap();
-        media.join_video(id, VideoType::Webm).await.unwrap();
+        media.join_video(id, &RecordedVideo::of_type("video/webm")).await.unwrap();
         media.put_video_segment(id, 7, "late".into()).await.unwrap();
     }
     media.delete_session(gone).await.unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use bytes::Bytes;
 use posesession_core::{ImageObject, SessionId};
-use posesession_store::{MediaStore, VideoType};
+use posesession_store::{MediaStore, RecordedVideo};
 use uuid::Uuid;
 
 const CHILD_FOLDER: &str = "POSESESSION_MEDIA_SYNC_FOLDER";
@@ -62,7 +62,7 @@ fn put_everything(folder: &Path) {
         std::fs::create_dir(folder.join("done-1")).unwrap();
         media.put_video_segment(session, 0, Bytes::from_static(b"video")).await.unwrap();
         std::fs::create_dir(folder.join("done-2")).unwrap();
-        media.join_video(session, VideoType::Webm).await.unwrap();
+        media.join_video(session, &RecordedVideo::of_type("video/webm")).await.unwrap();
         std::fs::create_dir(folder.join("done-3")).unwrap();
     });
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use posesession_core::{
     Batch, Chunk, ImageObject, ImageRef, PoseData, SessionId, SessionStatus, Skeleton, Timestamp,
 };
-use posesession_store::{NewSession, SessionChange, VideoType};
+use posesession_store::{NewSession, RecordedVideo, SessionChange};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::support::{TestServer, assert_problem};
@@ -47,7 +47,7 @@ pub(crate) async fn with_video(server: &TestServer, length: usize) -> (SessionId
         let offset = u64::try_from(place * 100_000).unwrap();
         server.media.put_video_segment(id, offset, Bytes::copy_from_slice(piece)).await.unwrap();
     }
-    let joined = server.media.join_video(id, VideoType::Webm).await.unwrap().unwrap();
+    let joined = server.media.join_video(id, &RecordedVideo::of_type("video/webm")).await.unwrap().unwrap();
     let change = SessionChange { video_file_path: Some(Some(joined.path)), ..SessionChange::default() };
     server.store.update_session(id, change).await.unwrap();
     (id, video)

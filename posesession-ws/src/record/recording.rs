@@ -10,10 +10,9 @@ use posesession_core::{
     SkeletonError, Timestamp,
 };
 use posesession_store::{
-    Appended, COMPACT_FRAMES, MediaError, MediaStore, SessionChange, SessionStore, StoreError, Term,
-    VideoType,
+    Appended, COMPACT_FRAMES, MediaError, MediaStore, RecordedVideo, SessionChange, SessionStore, StoreError,
+    Term, VideoType,
 };
-use serde_json::json;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -58,7 +57,6 @@ pub(super) struct Recording {
 #[derive(Debug)]
 struct VideoUpload {
     format: VideoFormat,
-    container: VideoType,
     stored_bytes: u64,
     /// Where its first picture stands in session time.
     start: Option<Timestamp>,
@@ -96,8 +94,8 @@ impl Recording {
         let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
         let recorder = Recorder::reopen(point, config).map_err(bad)?;
         let video = video.and_then(|format| {
-            let container = VideoType::of(&format.mime)?;
-            Some(VideoUpload { format, container, stored_bytes: 0, start: None })
+            VideoType::of(&format.mime)?;
+            Some(VideoUpload { format, stored_bytes: 0, start: None })
         });
         Ok(Self {
             id: session.id,
@@ -283,11 +281,12 @@ impl Recording {
                 // A server that dies before the video is one file finds by this status that it is left to do.
                 let processing = SessionStatus::Processing;
                 let session = self.store.finish(self.id, self.term, processing).await.map_err(told)?;
-                let joined = media.join_video(self.id, video.container).await;
+                let facts =
+                    RecordedVideo { start: video.start, ..RecordedVideo::of_type(&video.format.mime) };
+                let joined = media.join_video(self.id, &facts).await;
                 let joined = joined.map_err(|error| KeepError::from(error).told())?;
                 let mut metadata = session.metadata;
-                metadata
-                    .insert("video".to_owned(), json!({ "mime": video.format.mime, "start": video.start }));
+                facts.note_in(&mut metadata);
                 let change = SessionChange {
                     metadata: Some(metadata),
                     status: Some(status),
