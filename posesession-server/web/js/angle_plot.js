@@ -183,7 +183,9 @@ export class AnglePlot {
     this.#axis.replaceChildren(
       ...ticks.map((seconds) => {
         const tick = element("span", formatTime(seconds));
-        tick.style.left = `${((seconds - from) / Math.max(1e-6, to - from)) * 100}%`;
+        const part = (seconds - from) / Math.max(1e-6, to - from);
+        tick.style.left = `${part * 100}%`;
+        tick.className = part < 0.02 ? "first" : part > 0.98 ? "last" : "";
         return tick;
       }),
     );
