@@ -230,16 +230,14 @@ export function overlay(page) {
 }
 
 /**
- * Moves the seek slider as a user does who lets go of it at `seconds`.
+ * Moves the replay to an exact moment, which a pointer on the timeline hits only to a pixel; resolves when it is there.
  * @param {Page} page
  * @param {number} seconds
  */
 export async function seekTo(page, seconds) {
-  await page.locator("#seek").evaluate((slider, value) => {
-    const input = /** @type {HTMLInputElement} */ (slider);
-    input.value = String(value);
-    input.dispatchEvent(new Event("input", { bubbles: true }));
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+  await page.locator("pose-timeline").evaluate(async (timeline, timestamp) => {
+    const { replay } = /** @type {import("../../../posesession-server/web/js/timeline.js").PoseTimelineElement} */ (timeline);
+    await replay?.seek({ timestamp });
   }, seconds);
 }
 

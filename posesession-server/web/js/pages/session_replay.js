@@ -1,14 +1,21 @@
 // @ts-check
-// Replays one session over the live webcam, with playback controls.
+// Replays one session over the live webcam: the recorded pose in the middle, everything that moves it around.
 
 import { describeError } from "../errors.js";
-import { formatDate, formatTime } from "../format.js";
+import { formatDate } from "../format.js";
 import { drawIcons } from "../icons.js";
 import { PoseReplayElement } from "../pose_replay.js";
-import { attempt, byId, element, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
+import { SessionApi } from "../session_api.js";
+import { PoseTimelineElement } from "../timeline.js";
+import { attempt, byId, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
 import { useShortcuts } from "./keyboard.js";
-
-/** @typedef {import("../replay_media.js").Marker} Marker */
+import { readAddress } from "./session_replay_address.js";
+import { useAngles } from "./session_replay_angles.js";
+import { copyLink } from "./session_replay_link.js";
+import { useMarkers } from "./session_replay_markers.js";
+import { useFullScreen } from "./session_replay_screen.js";
+import { useSettings } from "./session_replay_settings.js";
+import { useTransport } from "./session_replay_transport.js";
 
 const STATUS_TEXT = /** @type {Record<string, string>} */ ({
   paused: "Paused",
@@ -17,46 +24,69 @@ const STATUS_TEXT = /** @type {Record<string, string>} */ ({
   ended: "Ended",
   connecting: "Connecting",
   failed: "Not connected",
+  closed: "Not connected",
 });
-const MARKER_TEXT = { user: "Mark", paused: "Paused", gap: "Gap", clock_jump: "Clock jump", started: "Started" };
-const CONTROLS = ["play", "seek", "rate", "step-back", "step-forward"];
+/** How often the end of a session that is still being recorded is asked for. */
+const LIVE_MS = 2000;
 
-const parameters = new URLSearchParams(location.search);
-const sessionId = parameters.get("session") ?? "";
-const seek = byId("seek", HTMLInputElement);
-const rate = byId("rate", HTMLSelectElement);
-const useWebcam = byId("use-webcam", HTMLInputElement);
-
+const address = readAddress(location.search);
+const api = new SessionApi();
 const replay = byId("replay", PoseReplayElement);
+const timeline = byId("timeline", PoseTimelineElement);
 
-/** Whether the user holds the slider: then it shows where the user is, not where playback is. */
-let scrubbing = false;
+/** Whether the session was there once: then it was deleted meanwhile. */
+let wasThere = false;
 
-replay.addEventListener("recordingchange", () => {
-  const { recording, duration, frameCount, markers, live } = replay;
+function showRecording() {
+  const { recording, duration, frameCount, live } = replay;
   if (!recording) return;
-  setText("session-name", recording.name || "Without a name");
-  document.title = `${recording.name} · Replay · posesession`;
-  setText("session-facts", `${formatDate(recording.created_at)} · ${recording.status}${live ? " · still being recorded" : ""}`);
+  wasThere = true;
+  const name = recording.name || "Without a name";
+  setText("session-name", name);
+  document.title = `${name} · Replay · posesession`;
+  setText("session-facts", `${formatDate(recording.created_at)} · ${live ? "still being recorded" : recording.status}`);
   setText("frame-count", String(frameCount));
-  showEnd(duration);
-  showMarkers(markers);
-  publishState({ sessionId: recording.id, duration, frameCount });
-});
-
-function showState() {
-  const { status, epoch, playbackRate } = replay;
-  const isOpen = !["connecting", "failed", "closed"].includes(status);
-  for (const id of CONTROLS) byId(id, HTMLElement).toggleAttribute("disabled", !isOpen);
-  setText("status", STATUS_TEXT[status] ?? status);
-  setText("play", replay.paused ? "Play" : "Pause");
-  showRate(playbackRate);
-  publishState({ state: status, epoch, rate: playbackRate });
-  showPosition();
+  publishState({ sessionId: recording.id, duration, frameCount, live: String(live), markerCount: replay.markers.length });
 }
 
-for (const event of ["statechange", "ratechange", "seeked"]) replay.addEventListener(event, showState);
+function showState() {
+  const { status, epoch, playbackRate, range } = replay;
+  setText("status", replay.live && status === "buffering" ? "Waiting for the recording to go on" : STATUS_TEXT[status] ?? status);
+  publishState({ state: status, epoch, rate: playbackRate, loop: range.loop, rangeStart: range.start ?? "", rangeEnd: range.end ?? "" });
+}
 
+/**
+ * Shows in the page's place why there is nothing to replay.
+ * @param {string} title
+ * @param {string} text
+ */
+function showNothing(title, text) {
+  setText("nothing-title", title);
+  setText("nothing-text", text);
+  byId("nothing", HTMLElement).hidden = title === "";
+  byId("replay-area", HTMLElement).hidden = title !== "";
+}
+
+function showFailure() {
+  replay.webcam = false;
+  const restore = byId("restore", HTMLButtonElement);
+  restore.hidden = !wasThere;
+  if (replay.error?.code !== "session_not_found") showNothing("This session cannot be replayed", `${describeError(replay.error)}.`);
+  else if (wasThere) showNothing("This session was deleted", "It can be brought back within a minute.");
+  else showNothing("There is no such session", "It may have been deleted, or the address is not complete.");
+}
+
+async function restore() {
+  await api.restore(address.session);
+  showNothing("", "");
+  showNotice("");
+  replay.webcam = byId("use-webcam", HTMLInputElement).checked;
+  replay.load();
+}
+
+for (const name of ["recordingchange", "durationchange"]) replay.addEventListener(name, showRecording);
+for (const name of ["statechange", "ratechange", "rangechange", "seeked"]) replay.addEventListener(name, showState);
+replay.addEventListener("error", showFailure);
 replay.addEventListener("frame", () => {
   const { frame, frameNumber, epoch, statistics } = replay;
   if (!frame) return;
@@ -64,100 +94,39 @@ replay.addEventListener("frame", () => {
   publishState({ frameNumber, timestamp: frame.timestamp, epoch, framesDrawn: statistics.frames_drawn, persons: frame.person_ids.length });
 });
 
-replay.addEventListener("error", () => showProblem(replay.error));
-
-/** @param {number} duration which grows while a session is still being recorded, seconds */
-function showEnd(duration) {
-  setText("duration", formatTime(duration));
-  seek.max = String(duration);
+/** A replay learns of new frames as it shows them; its timeline shows that there are more. */
+async function followRecording() {
+  if (!replay.live || document.hidden) return;
+  try {
+    const { duration, frame_count: frameCount } = await api.read(replay.session);
+    if (!replay.live) return;
+    timeline.recordedEnd = duration;
+    setText("frame-count", String(frameCount));
+  } catch {
+    // The replay says itself when its session or server is gone.
+  }
 }
 
-/** @param {Marker[]} markers */
-function showMarkers(markers) {
-  byId("markers-section", HTMLElement).hidden = markers.length === 0;
-  const items = markers.map((marker) => {
-    const item = element("li");
-    const button = element("button", `${formatTime(marker.timestamp)} ${marker.label || MARKER_TEXT[marker.kind] || marker.kind}`);
-    button.type = "button";
-    button.dataset.kind = marker.kind;
-    button.addEventListener("click", () => void attempt(() => replay.seek({ timestamp: marker.timestamp })));
-    item.append(button);
-    return item;
-  });
-  byId("markers", HTMLUListElement).replaceChildren(...items);
-}
-
-/** @param {number} current a rate that the list need not have: somebody else's command, or a link */
-function showRate(current) {
-  const value = String(current);
-  if (![...rate.options].some((option) => option.value === value)) rate.add(new Option(`${current}×`, value));
-  rate.value = value;
-}
-
-function showPosition() {
-  const position = replay.currentTime;
-  if (replay.live && replay.duration > Number(seek.max)) showEnd(replay.duration);
-  if (!scrubbing) seek.value = String(position);
-  const text = formatTime(scrubbing ? Number(seek.value) : position);
-  setText("time", text);
-  seek.setAttribute("aria-valuetext", text);
-}
-
-function followClock() {
-  if (replay.status === "playing") showPosition();
-  requestAnimationFrame(followClock);
-}
-
-function playOrPause() {
-  return replay.paused ? replay.play() : replay.pause();
-}
-
-replay.addEventListener("webcamchange", () => {
-  const { webcamState, webcamError } = replay;
-  const note = byId("webcam-note", HTMLElement);
-  note.hidden = webcamState !== "failed";
-  note.textContent = `No webcam: ${describeError(webcamError)}. The pose is shown alone.`;
-  useWebcam.checked = webcamState === "opening" || webcamState === "live";
-  publishState({ webcam: webcamState === "off" || webcamState === "failed" ? "none" : webcamState });
-});
-
-onClick("play", playOrPause);
-onClick("step-back", () => replay.step(-1));
-onClick("step-forward", () => replay.step(1));
-rate.addEventListener("change", () => void attempt(() => replay.setRate(Number(rate.value))));
-seek.addEventListener("input", () => {
-  scrubbing = true;
-  showPosition();
-  void attempt(() => replay.seek({ timestamp: Number(seek.value) }));
-});
-seek.addEventListener("change", () => {
-  void attempt(async () => {
-    try {
-      await replay.seek({ timestamp: Number(seek.value) });
-    } finally {
-      scrubbing = false;
-      showPosition();
-    }
-  });
-});
-byId("mirror", HTMLInputElement).addEventListener("change", ({ target }) => {
-  replay.mirrored = /** @type {HTMLInputElement} */ (target).checked;
-});
-useWebcam.addEventListener("change", () => {
-  replay.webcam = useWebcam.checked;
-});
 drawIcons(document);
-useShortcuts([
-  { keys: [" "], label: "Play or pause", action: playOrPause },
-  { keys: [","], label: "One frame back", action: () => replay.step(-1) },
-  { keys: ["."], label: "One frame on", action: () => replay.step(1) },
-]);
-if (sessionId === "") {
-  showNotice("This address names no session. Choose one from the list of sessions.", "problem");
-  publishState({ state: "failed" });
+timeline.replay = replay;
+const { shortcuts: screenKeys } = useFullScreen(replay);
+const { shortcuts: settingKeys } = useSettings(replay);
+const transportKeys = useTransport(replay);
+const markerKeys = useMarkers(replay);
+useAngles(replay);
+useShortcuts([...transportKeys, ...markerKeys, ...settingKeys, ...screenKeys]);
+onClick("copy-link", () => copyLink(replay));
+onClick("restore", restore);
+setInterval(() => void followRecording(), LIVE_MS);
+
+if (address.session === "") {
+  showNothing("No session is chosen", "This address names no session. Choose one from the list.");
+  publishState({ state: "failed", webcam: "none" });
 } else {
-  replay.autoplay = parameters.get("autoplay") === "1";
-  replay.session = sessionId;
+  replay.autoplay = address.autoplay;
+  replay.defaultPlaybackRate = address.rate ?? 1;
+  replay.session = address.session;
+  const { t, a, b, loop } = address;
+  if (a !== null || b !== null || loop !== null) void attempt(() => replay.setRange({ start: a, end: b, loop: loop ?? (a === null && b === null ? "none" : "loop") }));
+  if (t !== null || a !== null) void replay.seek({ timestamp: t ?? a ?? 0 }).catch((error) => replay.error === null && showProblem(error));
 }
-replay.webcam = true;
-followClock();
