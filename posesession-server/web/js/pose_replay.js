@@ -3,6 +3,7 @@
 
 import { possiblePlacement } from "./canvas_mapping.js";
 import { STYLE } from "./pose_replay_style.js";
+import { RecordedPicture } from "./recorded_picture.js";
 import { ReplayMediaElement } from "./replay_media.js";
 import { ReplayStage } from "./replay_stage.js";
 import { StageGestures } from "./stage_gestures.js";
@@ -31,6 +32,10 @@ export class PoseReplayElement extends ReplayMediaElement {
   #stage = new ReplayStage(this.#canvas);
   #gestures = new StageGestures(this.#canvas, () => this.#stage.placement, (placement) => this.#place(placement));
   #poseOpacity = 1;
+  #picturePane = layer("div", "picture");
+  #picture = new RecordedPicture(this.#picturePane, () => this.dispatchEvent(new Event("picturechange")));
+  /** Which recording's picture is shown. */
+  #pictured = "";
   #webcam = new WebcamLayer(this.#webcamVideo, () => this.#webcamChanged());
 
   constructor() {
@@ -41,10 +46,11 @@ export class PoseReplayElement extends ReplayMediaElement {
     this.#messageLine.role = "status";
     this.#messageLine.hidden = true;
     this.#stagePane.className = "pane";
+    this.#picturePane.className = "pane";
     this.#stagePane.append(this.#webcamVideo, this.#canvas);
     const panes = document.createElement("div");
     panes.className = "panes";
-    panes.append(this.#stagePane);
+    panes.append(this.#stagePane, this.#picturePane);
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style];
     root.append(panes, this.#messageLine);
@@ -80,6 +86,22 @@ export class PoseReplayElement extends ReplayMediaElement {
   /** The video element with the live webcam, for whoever looks for a body in it. */
   get webcamVideo() {
     return this.#webcamVideo;
+  }
+
+  /** @returns {"none" | "beside" | "below"} */
+  get picture() {
+    const picture = this.getAttribute("picture");
+    return picture === "beside" || picture === "below" ? picture : "none";
+  }
+
+  /** Where the recorded picture is shown, if there is one. */
+  set picture(picture) {
+    this.setAttribute("picture", picture);
+  }
+
+  /** What the recorded picture is shown from; "none" until it is. */
+  get pictureKind() {
+    return this.#picture.kind;
   }
 
   get adjustable() {
@@ -134,7 +156,8 @@ export class PoseReplayElement extends ReplayMediaElement {
 
   /** What the drawing takes, for whoever measures it. */
   get statistics() {
-    return this.#stage.statistics;
+    const { shownTimestamp, offsetMs } = this.#picture;
+    return { ...this.#stage.statistics, picture_timestamp: shownTimestamp, picture_offset_ms: offsetMs };
   }
 
   connectedCallback() {
@@ -148,6 +171,7 @@ export class PoseReplayElement extends ReplayMediaElement {
     this.disconnectMedia();
     this.#webcam.close();
     this.#stage.stop();
+    this.#showPicture();
   }
 
   /**
@@ -160,6 +184,10 @@ export class PoseReplayElement extends ReplayMediaElement {
     switch (name) {
       case "mirrored":
         this.#stage.setMirrored(this.mirrored);
+        this.#picture.setMirrored(this.mirrored);
+        break;
+      case "picture":
+        this.#showPicture();
         break;
       case "adjustable":
         this.#gestures.enable(this.adjustable);
@@ -183,6 +211,7 @@ export class PoseReplayElement extends ReplayMediaElement {
     this.#shapeChanged();
     if (!this.recording) this.#stage.setFrame(null);
     this.#describe();
+    this.#showPicture();
   }
 
   /**
@@ -192,8 +221,17 @@ export class PoseReplayElement extends ReplayMediaElement {
    */
   frameChanged(frame) {
     this.#stage.setFrame(frame);
+    this.#picture.setFrame(frame);
+    if (this.status !== "playing") this.clockChanged();
     this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
-    this.clockTicked();
+  }
+
+  /** @protected @override */
+  clockChanged() {
+    if (this.#pictured === "") return;
+    const playing = this.status === "playing";
+    const position = playing ? this.currentTime : this.frame?.timestamp ?? 0;
+    this.#picture.follow({ position, rate: this.playbackRate, playing });
   }
 
   /** @protected @override */
@@ -209,6 +247,20 @@ export class PoseReplayElement extends ReplayMediaElement {
     if (placement.scale === scale && placement.x === x && placement.y === y) return;
     this.#stage.placement = placement;
     this.dispatchEvent(new Event("placementchange"));
+  }
+
+  /** Follows what is wished for; what is shown already goes on. */
+  #showPicture() {
+    const recording = this.picture === "none" || !this.isConnected ? null : this.recording;
+    const wanted = recording ? `${recording.id} ${recording.status}` : "";
+    if (wanted === this.#pictured) return;
+    this.#pictured = wanted;
+    if (!recording) {
+      this.#picture.hide();
+      return;
+    }
+    this.#picture.show(this.server, recording.id, this.skeleton, recordedSize(recording.metadata) ?? USUAL_SIZE);
+    if (this.frame) this.#picture.setFrame(this.frame);
   }
 
   #webcamChanged() {

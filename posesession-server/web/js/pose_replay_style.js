@@ -25,7 +25,7 @@ export const STYLE = `
   min-height: 0;
 }
 
-:host([picture="beside"]) .panes {
+:host([picture="beside"]) .panes:not(:has(#picture[hidden])) {
   grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
 }
 
@@ -60,6 +60,19 @@ export const STYLE = `
 
 :host([adjustable]) #overlay.held {
   cursor: grabbing;
+}
+
+.note {
+  display: grid;
+  place-items: center;
+  box-sizing: border-box;
+  margin: 0;
+  padding: 1rem;
+  text-align: center;
+}
+
+.note:empty {
+  display: none;
 }
 
 #message {

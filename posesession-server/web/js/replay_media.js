@@ -40,7 +40,13 @@ const WHOLE = { start: null, end: null, loop: "none" };
 /** @type {Moment} */
 const NOTHING = { readyState: 0, duration: NaN, status: "closed", paused: true, ended: false, seeking: false, playbackRate: 1 };
 
-/** What of `<pose-replay>` concerns time; what it looks like is up to the class that extends it. */
+/**
+ * What of `<pose-replay>` concerns time; what it looks like is up to the class that extends it.
+ *
+ * Events: those of media elements (`loadstart`, `durationchange`, `loadedmetadata`, `loadeddata`, `canplay`, `play`, `playing`,
+ * `pause`, `waiting`, `timeupdate`, `seeking`, `seeked`, `ratechange`, `ended`, `error`, `emptied`), and `statechange` (of
+ * `status`), `recordingchange`, `rangechange`.
+ */
 export class ReplayMediaElement extends HTMLElement {
   /** @type {ReplayConnection | null} */
   #connection = null;
@@ -63,6 +69,7 @@ export class ReplayMediaElement extends HTMLElement {
   #kept = null;
   #loadQueued = false;
   #lastTimeUpdateMs = -Infinity;
+  #clockRequest = 0;
 
   get session() {
     return this.getAttribute("session") ?? "";
@@ -345,13 +352,8 @@ export class ReplayMediaElement extends HTMLElement {
   /** @protected */
   messageChanged() {}
 
-  /** @protected Called at each repaint. */
-  clockTicked() {
-    if (this.status !== "playing" || performance.now() - this.#lastTimeUpdateMs < TIME_UPDATE_MS) return;
-    this.#lastTimeUpdateMs = performance.now();
-    this.dispatchEvent(new Event("timeupdate"));
-    this.#tell();
-  }
+  /** @protected The clock has gone on: at each repaint while it plays, and when it goes elsewhere. */
+  clockChanged() {}
 
   #enter() {
     const { session, server } = this;
@@ -413,6 +415,19 @@ export class ReplayMediaElement extends HTMLElement {
     this.#tell();
   }
 
+  /** While it plays, the clock is looked at with each repaint: a hidden page has none, and needs none. */
+  #tick = () => {
+    this.#clockRequest = 0;
+    if (this.status !== "playing") return;
+    this.#clockRequest = requestAnimationFrame(this.#tick);
+    this.clockChanged();
+    const now = performance.now();
+    if (now - this.#lastTimeUpdateMs < TIME_UPDATE_MS) return;
+    this.#lastTimeUpdateMs = now;
+    this.dispatchEvent(new Event("timeupdate"));
+    if (this.live) this.#tell();
+  };
+
   #retry = () => {
     if (document.visibilityState === "visible") this.#connection?.retry();
   };
@@ -467,6 +482,8 @@ export class ReplayMediaElement extends HTMLElement {
     const events = mediaEvents(this.#told, now);
     this.#told = now;
     this.messageChanged();
+    if (status === "playing" && this.#clockRequest === 0) this.#clockRequest = requestAnimationFrame(this.#tick);
+    this.clockChanged();
     for (const name of events) this.dispatchEvent(new Event(name));
   }
 }
