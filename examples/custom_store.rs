@@ -3,7 +3,7 @@
 //! `cargo run --example custom_store` runs the conformance suite on it and prints what it measured;
 //! `cargo test --example custom_store` runs the suite as one named test a promise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession::core::{ChunkIndex, User, UserId};
 use posesession::store::{
-    Appended, Compacted, NewUser, SessionChange, SessionPage, StoredChunk, Term, check_session_store,
+    Appended, Compacted, NewUser, SessionChange, SessionPage, SessionTotals, StoredChunk, Term,
+    check_session_store,
 };
 use posesession::{
     Batch, Chunk, ChunkQuery, Marker, MemoryStore, NewSession, SessionId, SessionQuery, SessionRecording,
@@ -87,6 +88,7 @@ metered! {
     create_session(new: NewSession) -> SessionRecording;
     read_session(id: SessionId) -> SessionRecording;
     list_sessions(query: &SessionQuery) -> SessionPage;
+    count_sessions(query: &SessionQuery) -> HashMap<SessionStatus, SessionTotals>;
     update_session(id: SessionId, change: SessionChange) -> SessionRecording;
     delete_session(id: SessionId, at: DateTime<Utc>) -> ();
     restore_session(id: SessionId) -> SessionRecording;

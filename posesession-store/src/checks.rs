@@ -104,6 +104,11 @@ pub(crate) fn query(query: &SessionQuery) -> Result<(), StoreError> {
         let most = SessionQuery::MAX_LIMIT;
         return Err(bad(format!("a page has 1 to {most} sessions, not {}", query.limit)));
     }
+    search(query)
+}
+
+/// Checks what a query searches for.
+pub(crate) fn search(query: &SessionQuery) -> Result<(), StoreError> {
     let words = query.search.as_deref().unwrap_or_default().split_whitespace().count();
     if words > SessionQuery::MAX_WORDS {
         let most = SessionQuery::MAX_WORDS;

@@ -151,6 +151,7 @@ macro_rules! session_store_promises {
                 equal_keys_are_sorted_by_id,
                 long_names_are_listed_exactly_once,
                 pages_stay_exact_while_sessions_come_and_go,
+                the_count_is_that_of_all_pages,
                 every_word_must_occur,
                 words_are_found_in_metadata,
                 special_characters_are_searched_as_they_are,

@@ -18,7 +18,7 @@ pub use media::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoCut, Vi
 pub use memory::MemoryStore;
 pub use query::{
     Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,
-    StoredChunk, Term,
+    SessionTotals, StoredChunk, Term,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -15,7 +15,8 @@ use crate::compaction;
 use crate::error::StoreError;
 use crate::listing::{Place, search_text, search_words};
 use crate::query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, StoredChunk, Term,
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionTotals,
+    StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -103,6 +104,20 @@ impl State {
     fn entry_mut(&mut self, id: SessionId) -> Result<&mut Entry, StoreError> {
         let entry = self.sessions.get_mut(&id).filter(|entry| entry.deleted_at.is_none());
         entry.ok_or(StoreError::SessionNotFound { id })
+    }
+
+    /// Returns the sessions that all pages of a list have together.
+    fn listed(&self, query: &SessionQuery) -> impl Iterator<Item = &SessionRecording> {
+        let words = search_words(query);
+        let (user_id, status) = (query.user_id, query.status);
+        let there = self.sessions.values().filter(|entry| entry.deleted_at.is_none());
+        there.map(|entry| &entry.recording).filter(move |session| {
+            if session.user_id != user_id || status.is_some_and(|status| session.status != status) {
+                return false;
+            }
+            let text = search_text(&session.name, &session.description, &session.metadata);
+            words.iter().all(|word| text.contains(word))
+        })
     }
 
     fn check_username(&self, username: &str, but: Option<UserId>) -> Result<(), StoreError> {
@@ -252,23 +267,14 @@ impl SessionStore for MemoryStore {
     async fn list_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         checks::query(query)?;
         let after = Place::from_cursor(query)?;
-        let words = search_words(query);
         let state = self.lock();
         let mut found: Vec<_> = state
-            .sessions
-            .values()
-            .filter(|entry| entry.deleted_at.is_none() && entry.recording.user_id == query.user_id)
-            .map(|entry| &entry.recording)
-            .filter(|session| query.status.is_none_or(|status| session.status == status))
+            .listed(query)
             .map(|session| (Place::of(session, query.sort), session))
             .filter(|(place, _)| match &after {
                 Some(after) if query.descending => place < after,
                 Some(after) => place > after,
                 None => true,
-            })
-            .filter(|(_, s)| {
-                let text = search_text(&s.name, &s.description, &s.metadata);
-                words.iter().all(|word| text.contains(word))
             })
             .collect();
         found.sort_by(|(a, _), (b, _)| if query.descending { b.cmp(a) } else { a.cmp(b) });
@@ -276,6 +282,21 @@ impl SessionStore for MemoryStore {
         found.truncate(query.limit);
         let next = found.last().filter(|_| more).map(|(place, _)| place.to_cursor(query));
         Ok(SessionPage { sessions: found.into_iter().map(|(_, session)| session.clone()).collect(), next })
+    }
+
+    async fn count_sessions(
+        &self,
+        query: &SessionQuery,
+    ) -> Result<HashMap<SessionStatus, SessionTotals>, StoreError> {
+        checks::search(query)?;
+        let mut counted = HashMap::new();
+        for session in self.lock().listed(query) {
+            let totals: &mut SessionTotals = counted.entry(session.status).or_default();
+            totals.sessions += 1;
+            totals.frames += session.frame_count;
+            totals.stored_bytes += session.stored_bytes;
+        }
+        Ok(counted)
     }
 
     async fn update_session(

@@ -127,6 +127,17 @@ pub struct SessionPage {
     pub next: Option<String>,
 }
 
+/// How many sessions there are of one kind, and how much they hold together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionTotals {
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many frames they have.
+    pub frames: u64,
+    /// How many bytes their chunks have.
+    pub stored_bytes: u64,
+}
+
 /// A number that rises with each writer of a session: appends of an older one are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);

@@ -13,6 +13,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -28,7 +29,8 @@ use self::writer::Writer;
 use crate::checks;
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, StoredChunk, Term,
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionTotals,
+    StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -143,6 +145,15 @@ impl SessionStore for SqliteStore {
         checks::query(query)?;
         let query = query.clone();
         self.readers.read("list sessions", move |db| listing::list(db, &query)).await
+    }
+
+    async fn count_sessions(
+        &self,
+        query: &SessionQuery,
+    ) -> Result<HashMap<SessionStatus, SessionTotals>, StoreError> {
+        checks::search(query)?;
+        let query = query.clone();
+        self.readers.read("count sessions", move |db| listing::count(db, &query)).await
     }
 
     async fn update_session(

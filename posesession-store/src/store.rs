@@ -1,5 +1,6 @@
 //! The contract between those who keep sessions and those who use them.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -10,7 +11,8 @@ use posesession_core::{
 
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, StoredChunk, Term,
+    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionTotals,
+    StoredChunk, Term,
 };
 
 /// Keeps sessions: their facts, their chunks, their markers, and the users who own them.
@@ -57,6 +59,17 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     ///
     /// [`StoreError::BadArgument`] for a limit out of range or a cursor that is not this store's or not this order's.
     async fn list_sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
+
+    /// Counts all sessions that the pages of a list have together, by status; a status without sessions is left out.
+    /// The query's sort, order, limit and cursor don't matter.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadArgument`] for a search of too many words.
+    async fn count_sessions(
+        &self,
+        query: &SessionQuery,
+    ) -> Result<HashMap<SessionStatus, SessionTotals>, StoreError>;
 
     /// Changes a session's facts and returns them all.
     ///

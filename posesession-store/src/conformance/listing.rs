@@ -1,13 +1,15 @@
 //! Lists: found by words, in every order, a page at a time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
+
 use chrono::{TimeDelta, Utc};
 use posesession_core::{SessionId, SessionRecording, SessionStatus, UserId};
 use serde_json::json;
 
 use super::recording::{Store, record};
 use crate::error::StoreError;
-use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, SessionSort};
+use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, SessionSort, SessionTotals};
 
 const SORTS: [SessionSort; 4] =
     [SessionSort::CreatedAt, SessionSort::Name, SessionSort::Duration, SessionSort::FrameCount];
@@ -138,6 +140,58 @@ pub async fn pages_stay_exact_while_sessions_come_and_go(store: Store) {
     }
 }
 
+pub async fn the_count_is_that_of_all_pages(store: Store) {
+    let none = store.count_sessions(&SessionQuery::default()).await.unwrap();
+    assert_eq!(none, HashMap::new());
+    for (session, place) in create_many(&store, 17).await.iter().zip(0..) {
+        let change = SessionChange {
+            status: Some(SessionStatus::ALL[place % 4]),
+            description: Some(["odd", "even Climb"][place % 2].to_owned()),
+            ..SessionChange::default()
+        };
+        store.update_session(session.id, change).await.unwrap();
+        if place % 8 == 5 {
+            store.delete_session(session.id, Utc::now()).await.unwrap();
+        }
+    }
+    let new = NewUser { username: "ada".to_owned(), email: String::new(), password: String::new() };
+    let ada = store.create_user(new).await.unwrap().id;
+    store.create_session(NewSession { user_id: ada, ..NewSession::named("Climb") }).await.unwrap();
+
+    let search = |words: &str| SessionQuery { search: Some(words.to_owned()), ..SessionQuery::default() };
+    let of = |status| SessionQuery { status: Some(status), ..SessionQuery::default() };
+    for query in [
+        SessionQuery::default(),
+        search("climb"),
+        search("CLIMB session 1"),
+        search("nowhere"),
+        search("  "),
+        of(SessionStatus::Recording),
+        of(SessionStatus::Completed),
+        of(SessionStatus::Failed),
+        SessionQuery { status: Some(SessionStatus::Paused), ..search("odd") },
+        SessionQuery { status: Some(SessionStatus::Completed), ..search("climb") },
+        SessionQuery { user_id: ada, ..SessionQuery::default() },
+        SessionQuery { user_id: UserId(99), ..SessionQuery::default() },
+    ] {
+        let mut expected: HashMap<SessionStatus, SessionTotals> = HashMap::new();
+        for session in all(&store, &query).await {
+            let totals = expected.entry(session.status).or_default();
+            totals.sessions += 1;
+            totals.frames += session.frame_count;
+            totals.stored_bytes += session.stored_bytes;
+        }
+        assert_eq!(store.count_sessions(&query).await.unwrap(), expected, "{query:?}");
+        // Of one page it says the same, and of a page that there isn't.
+        let cursor = Some("not a cursor".to_owned());
+        for (sort, limit) in [(SessionSort::Name, 1), (SessionSort::FrameCount, 0)] {
+            let page =
+                SessionQuery { sort, limit, descending: false, cursor: cursor.clone(), ..query.clone() };
+            assert_eq!(store.count_sessions(&page).await.unwrap(), expected, "{page:?}");
+        }
+    }
+}
+
 async fn found(store: &Store, search: &str) -> Vec<SessionId> {
     let query = SessionQuery { search: Some(search.to_owned()), limit: 3, ..SessionQuery::default() };
     let mut ids: Vec<_> = all(store, &query).await.iter().map(|session| session.id).collect();
@@ -246,6 +300,9 @@ pub async fn limits_out_of_range_are_refused(store: Store) {
     store.list_sessions(&words(SessionQuery::MAX_WORDS)).await.unwrap();
     let listed = store.list_sessions(&words(SessionQuery::MAX_WORDS + 1)).await;
     assert!(matches!(listed, Err(StoreError::BadArgument { .. })), "{listed:?}");
+    store.count_sessions(&words(SessionQuery::MAX_WORDS)).await.unwrap();
+    let counted = store.count_sessions(&words(SessionQuery::MAX_WORDS + 1)).await;
+    assert!(matches!(counted, Err(StoreError::BadArgument { .. })), "{counted:?}");
     let most = SessionQuery { limit: SessionQuery::MAX_LIMIT, ..SessionQuery::default() };
     assert_eq!(store.list_sessions(&most).await.unwrap().next, None);
 }
