@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use posesession_core::SessionStatus;
-use posesession_store::SessionQuery;
+use posesession_store::{SessionQuery, SessionTotals};
 use serde_json::{Value, json};
 
 use crate::error::ApiResult;
@@ -28,21 +28,7 @@ pub(crate) async fn healthz(State(state): State<Arc<AppState>>) -> ApiResult<Jso
 /// Writes the server's counters in Prometheus' text format.
 pub(crate) async fn metrics(State(state): State<Arc<AppState>>) -> ApiResult<Response> {
     let mut page = Page::default();
-    let mut by_status = [(0_u64, 0_u64, 0_u64); SessionStatus::ALL.len()];
-    let mut query = SessionQuery { limit: SessionQuery::MAX_LIMIT, ..SessionQuery::default() };
-    loop {
-        let listed = state.storage.store().list_sessions(&query).await?;
-        for session in &listed.sessions {
-            let totals = &mut by_status[session.status as usize];
-            totals.0 += 1;
-            totals.1 += session.frame_count;
-            totals.2 += session.stored_bytes;
-        }
-        query.cursor = listed.next;
-        if query.cursor.is_none() {
-            break;
-        }
-    }
+    let counted = state.storage.store().count_sessions(&SessionQuery::default()).await?;
     let families = [
         ("posesession_sessions", "Sessions by status."),
         ("posesession_frames_stored", "Frames stored, by the status of their session."),
@@ -50,8 +36,10 @@ pub(crate) async fn metrics(State(state): State<Arc<AppState>>) -> ApiResult<Res
     ];
     for (place, (name, help)) in families.into_iter().enumerate() {
         page.family(name, "gauge", help);
-        for (status, (sessions, frames, bytes)) in SessionStatus::ALL.into_iter().zip(by_status) {
-            page.sample(name, &format!("{{status=\"{status}\"}}"), [sessions, frames, bytes][place]);
+        for status in SessionStatus::ALL {
+            let SessionTotals { sessions, frames, stored_bytes } =
+                counted.get(&status).copied().unwrap_or_default();
+            page.sample(name, &format!("{{status=\"{status}\"}}"), [sessions, frames, stored_bytes][place]);
         }
     }
     page.family("posesession_recordings_live", "gauge", "Sessions that are being recorded by this server.");

@@ -27,6 +27,9 @@ const SORTS: [(&str, SessionSort); 4] = [
 pub(crate) struct SessionList {
     sessions: Vec<SessionRecording>,
     next: Option<String>,
+    /// How many sessions all pages have together, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
 }
 
 /// What a `PATCH` may change. `null` is no value for any of them.
@@ -51,7 +54,7 @@ pub(crate) fn session_id(text: &str) -> ApiResult<SessionId> {
 }
 
 pub(crate) async fn list(State(state): State<Arc<AppState>>, params: Params) -> ApiResult<Json<SessionList>> {
-    let params = params.only(&["q", "status", "sort", "order", "limit", "cursor"])?;
+    let params = params.only(&["q", "status", "sort", "order", "limit", "cursor", "count"])?;
     let sort = params.word("sort", &SORTS.map(|(name, _)| name))?;
     let descending = params.word("order", &["asc", "desc"])?.map(|place| place == 1);
     let limit = params.parse("limit")?.unwrap_or(SessionQuery::default().limit);
@@ -69,8 +72,13 @@ pub(crate) async fn list(State(state): State<Arc<AppState>>, params: Params) -> 
         cursor: params.text("cursor").map(str::to_owned),
         ..SessionQuery::default()
     };
-    let page = state.storage.store().list_sessions(&query).await?;
-    Ok(Json(SessionList { sessions: page.sessions, next: page.next }))
+    let store = state.storage.store();
+    let total = match params.word("count", &["0", "1"])? {
+        Some(1) => Some(store.count_sessions(&query).await?.values().map(|totals| totals.sessions).sum()),
+        _ => None,
+    };
+    let page = store.list_sessions(&query).await?;
+    Ok(Json(SessionList { sessions: page.sessions, next: page.next, total }))
 }
 
 pub(crate) async fn read(

@@ -59,6 +59,60 @@ async fn sessions_are_searched_filtered_and_sorted() {
 }
 
 #[tokio::test]
+async fn the_total_is_told_when_asked_for() {
+    let server = TestServer::start().await;
+    for name in ["Climb north face", "climb south", "Squat"] {
+        server.recorded(name, 3).await;
+    }
+    server.recording("Climb, live", 3).await;
+    for (query, total) in [
+        ("", 4),
+        ("&limit=1", 4),
+        ("&q=climb&limit=2&sort=name", 3),
+        ("&status=completed", 3),
+        ("&status=recording&q=climb", 1),
+        ("&status=failed", 0),
+        ("&q=nothing", 0),
+    ] {
+        let list = server.json(&format!("/api/sessions?count=1{query}")).await;
+        assert_eq!(list["total"], total, "{query}");
+    }
+    let first = server.json("/api/sessions?count=1&limit=3").await;
+    let second = format!("/api/sessions?count=1&limit=3&cursor={}", first["next"].as_str().unwrap());
+    let second = server.json(&second).await;
+    assert_eq!((names(&second).len(), &second["total"]), (1, &json!(4)), "the last page says the same");
+    for unasked in ["", "?count=0"] {
+        let list = server.json(&format!("/api/sessions{unasked}")).await;
+        assert!(list.get("total").is_none(), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_count_sessions_by_status() {
+    let server = TestServer::start().await;
+    let id = server.recorded("Squat", 30).await;
+    server.recorded("Climb", 12).await;
+    server.recording("Live", 5).await;
+    let bytes = |session: &Value| session["stored_bytes"].as_u64().unwrap();
+    let sessions = server.json("/api/sessions?status=completed").await;
+    let stored: u64 = sessions["sessions"].as_array().unwrap().iter().map(bytes).sum();
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    for line in [
+        "posesession_sessions{status=\"completed\"} 2",
+        "posesession_sessions{status=\"recording\"} 1",
+        "posesession_sessions{status=\"failed\"} 0",
+        "posesession_frames_stored{status=\"completed\"} 42",
+        "posesession_frames_stored{status=\"recording\"} 5",
+        &format!("posesession_stored_bytes{{status=\"completed\"}} {stored}"),
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
+    }
+    server.request(Method::DELETE, &format!("/api/sessions/{id}")).send().await.unwrap();
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("posesession_sessions{status=\"completed\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn pages_list_each_session_once_whatever_comes_and_goes() {
     let server = TestServer::start().await;
     for n in 0..25 {
@@ -92,6 +146,7 @@ async fn malformed_queries_are_refused_by_name() {
         "status=Recording",
         "sort=size",
         "order=up",
+        "count=yes",
         "sorted=name",
         "limit=1&limit=2",
     ] {

@@ -26,6 +26,7 @@ import { PosesessionError } from "./errors.js";
  * @property {"asc" | "desc"} [order]
  * @property {number} [limit]
  * @property {string} [cursor] `next` of the page before
+ * @property {0 | 1} [count] 1: the answer says in `total` how many sessions all pages have together
  *
  * @typedef {object} AnglesQuery
  * @property {string[]} [names] which joints; none: the answer says which there are
@@ -50,7 +51,7 @@ import { PosesessionError } from "./errors.js";
  * @typedef {object} SessionPage
  * @property {SessionRecording[]} sessions
  * @property {string | null} next cursor of the page after this one
- * @property {number} [total] how many sessions match, where the server counted them
+ * @property {number} [total] how many sessions all pages have together, if asked for by `count`
  *
  * @typedef {object} StoredFrame
  * @property {number} frame_number
