@@ -21,7 +21,7 @@ test("the usual list has the plain address", () => {
 test("an address leads to the list that it was made from", () => {
   const listing = { ...usual, q: "knee & hip", status: "failed", order: /** @type {const} */ ("name asc"), limit: 25, cursor: "abc=" };
   assert.deepEqual(listingFrom(addressOf(listing), 100), listing);
-  assert.deepEqual(queryOf(listing), { q: "knee & hip", status: "failed", sort: "name", order: "asc", limit: 25, cursor: "abc=" });
+  assert.deepEqual(queryOf(listing), { q: "knee & hip", status: "failed", sort: "name", order: "asc", limit: 25, cursor: "abc=", count: 1 });
 });
 
 test("what an address has that is unknown is as usual", () => {

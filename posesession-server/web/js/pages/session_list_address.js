@@ -66,5 +66,6 @@ export function queryOf({ q, status, order, limit, cursor }) {
     order: /** @type {import("../session_api.js").ListQuery["order"]} */ (direction),
     limit,
     cursor,
+    count: /** @type {const} */ (1),
   };
 }
