@@ -35,7 +35,8 @@ pub use playback_clock::PlaybackClock;
 pub use pose::{PoseData, PoseError};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
 pub use recorder::{
-    Accepted, CommandError, FrameRefusal, IncomingFrame, QualityReport, Recorder, RecorderConfig, ResumePoint,
+    Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, QualityReport, Recorder,
+    RecorderConfig, ResumePoint,
 };
 pub use session::{
     Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,

@@ -3,6 +3,7 @@
 mod config;
 mod numbering;
 mod timeline;
+mod clock;
 mod assembly;
 mod draft;
 mod stats;
@@ -12,6 +13,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub use clock::ClockStretch;
 pub use config::{IncomingFrame, RecorderConfig, ResumePoint};
 pub use outcome::{Accepted, CommandError, FrameRefusal};
 pub use stats::QualityReport;

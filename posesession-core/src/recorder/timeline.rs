@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::clock::ClockStretch;
 use crate::time::Timestamp;
 
 /// The longest step of the streamer's clock from one number to the next that is taken for real.
@@ -32,6 +33,9 @@ pub(super) struct Timeline {
     nominal_micros: i64,
     steps: VecDeque<i64>,
     segments: VecDeque<Segment>,
+    /// How many segments there have been, and the drift of the last one.
+    begun: u64,
+    drift_micros: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,8 @@ struct Last {
 struct Segment {
     start: (Timestamp, Timestamp),
     end: (Timestamp, Timestamp),
+    number: u64,
+    drift_micros: i64,
 }
 
 /// Where a frame stands.
@@ -77,6 +83,8 @@ impl Timeline {
             nominal_micros: nominal_fps.and_then(interval_of).unwrap_or(DEFAULT_INTERVAL_MICROS),
             steps: VecDeque::new(),
             segments: VecDeque::new(),
+            begun: 0,
+            drift_micros: 0,
         }
     }
 
@@ -90,6 +98,7 @@ impl Timeline {
     pub(super) fn push(&mut self, number: u64, streamer: Timestamp) -> Option<Stamp> {
         let stamp = self.stamp(number, streamer)?;
         let here = (streamer, stamp.timestamp);
+        let before = self.last.filter(|_| !self.segments.is_empty());
         self.last = Some(Last { number: Some(number), streamer, session: stamp.timestamp });
         self.rejoin = false;
         if let Step::Regular { micros, .. } = stamp.step {
@@ -104,7 +113,17 @@ impl Timeline {
             if self.segments.len() >= MAX_SEGMENTS {
                 self.segments.pop_front();
             }
-            self.segments.push_back(Segment { start: here, end: here });
+            if let Some(before) = before {
+                let session_micros = stamp.timestamp.micros_since(before.session);
+                let drift = streamer.micros_since(before.streamer) - session_micros;
+                // Less than one step back is jitter; more is a clock that was set back.
+                if drift >= -2 * session_micros {
+                    self.drift_micros = self.drift_micros.saturating_add(drift);
+                }
+            }
+            let (number, drift_micros) = (self.begun, self.drift_micros);
+            self.begun += 1;
+            self.segments.push_back(Segment { start: here, end: here, number, drift_micros });
         }
         Some(stamp)
     }
@@ -167,6 +186,25 @@ impl Timeline {
         self.last().is_some_and(|last| last >= Timestamp::MAX)
     }
 
+    /// Returns the latest stretches, in their order.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = ClockStretch> {
+        self.segments.iter().map(Segment::stretch)
+    }
+
+    /// Returns the stretch that a moment of the streamer's clock belongs to: the latest one that begins before it, or if that
+    /// ends before it, the one after; the first one for a moment before all. None as long as no frame stands at the moment or
+    /// after it.
+    pub(super) fn stretch_of(&self, streamer: Timestamp) -> Option<ClockStretch> {
+        let mut later = None;
+        for segment in self.segments.iter().rev() {
+            if segment.start.0 <= streamer {
+                return if streamer <= segment.end.0 { Some(segment.stretch()) } else { later };
+            }
+            later = Some(segment.stretch());
+        }
+        later
+    }
+
     /// Maps a moment of the streamer's clock to session time: by the latest stretch of frames that it falls into or that
     /// still goes on, up to 5 s ahead of it; else to the end of the latest stretch that began before.
     pub(super) fn session_time_of(&self, streamer: Timestamp) -> Timestamp {
@@ -183,6 +221,13 @@ impl Timeline {
     }
 }
 
+impl Segment {
+    fn stretch(&self) -> ClockStretch {
+        let Self { start: (streamer, session), number, drift_micros, .. } = *self;
+        ClockStretch { number, streamer, session, drift_micros }
+    }
+}
+
 fn interval_of(fps: f64) -> Option<i64> {
     if !fps.is_finite() || fps <= 0.0 {
         return None;
@@ -195,6 +240,7 @@ fn interval_of(fps: f64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(secs: f64) -> Timestamp {
         Timestamp::from_secs_f64(secs).unwrap()
@@ -319,5 +365,82 @@ mod tests {
         assert_eq!(timeline.session_time_of(at(100.25)), at(0.25));
         assert_eq!(timeline.session_time_of(at(103.0)), at(1.0));
         assert_eq!(timeline.session_time_of(at(104.05)), at(1.15));
+    }
+
+    #[test]
+    fn a_stretch_knows_how_far_the_clocks_are_apart() {
+        let mut timeline = ten_fps(11);
+        timeline.stand_still();
+        timeline.push(50, at(121.0)).unwrap();
+        timeline.push(51, at(121.1)).unwrap();
+        timeline.push(52, at(171.1)).unwrap();
+        let stretches: Vec<_> = timeline.stretches().collect();
+        let stretch = |number, streamer, session, drift_micros| ClockStretch {
+            number,
+            streamer: at(streamer),
+            session: at(session),
+            drift_micros,
+        };
+        assert_eq!(
+            stretches,
+            [
+                stretch(0, 100.0, 0.0, 0),
+                stretch(1, 121.0, 1.1, 19_900_000),
+                stretch(2, 171.1, 1.3, 69_800_000),
+            ]
+        );
+    }
+
+    #[test]
+    fn jitter_counts_exactly_and_a_clock_set_back_as_no_time() {
+        let drift_after = |streamer| {
+            let mut timeline = ten_fps(5);
+            timeline.push(5, at(streamer)).unwrap();
+            timeline.stretches().last().unwrap().drift_micros
+        };
+        assert_eq!(drift_after(100.4), -100_000, "the same time again");
+        assert_eq!(drift_after(100.35), -150_000, "half an interval back");
+        assert_eq!(drift_after(3.0), 0, "another clock");
+    }
+
+    #[test]
+    fn a_moment_between_two_stretches_belongs_to_the_later_one() {
+        let mut timeline = ten_fps(11);
+        let number_of =
+            |timeline: &Timeline, secs| timeline.stretch_of(at(secs)).map(|stretch| stretch.number);
+        assert_eq!(number_of(&timeline, 99.0), Some(0));
+        assert_eq!(number_of(&timeline, 100.95), Some(0));
+        assert_eq!(number_of(&timeline, 101.2), None, "nobody knows yet");
+        timeline.stand_still();
+        timeline.push(50, at(121.0)).unwrap();
+        assert_eq!(number_of(&timeline, 101.0), Some(0));
+        assert_eq!(number_of(&timeline, 120.9), Some(1));
+        assert_eq!(number_of(&timeline, 121.1), None);
+        assert_eq!(Timeline::new(None).stretch_of(at(1.0)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn session_time_is_the_streamers_clock_less_the_drift(
+            steps in prop::collection::vec((1_i64..20_000_000, any::<bool>()), 1..60),
+        ) {
+            let mut timeline = Timeline::new(None);
+            let mut streamer = at(1_000.0);
+            for (number, (micros, paused)) in (0..).zip(steps) {
+                streamer = streamer.plus_micros(micros);
+                if paused {
+                    timeline.stand_still();
+                }
+                let session = timeline.push(number, streamer).unwrap().timestamp;
+                let stretch = timeline.stretches().last().unwrap();
+                let first = timeline.stretches().find(|stretch| stretch.number == 0);
+                if let Some(first) = first {
+                    let passed = streamer.micros_since(first.streamer) - stretch.drift_micros;
+                    prop_assert_eq!(session.as_micros(), passed);
+                }
+                prop_assert_eq!(session, stretch.session.plus_micros(streamer.micros_since(stretch.streamer)));
+                prop_assert_eq!(timeline.stretch_of(streamer), Some(stretch));
+            }
+        }
     }
 }
