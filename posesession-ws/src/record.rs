@@ -6,6 +6,7 @@
 mod peer;
 mod live;
 mod sent;
+mod video;
 mod recording;
 mod stream;
 mod connection;

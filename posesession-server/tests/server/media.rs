@@ -5,7 +5,10 @@ use posesession_core::{
     Batch, Chunk, ImageObject, ImageRef, PoseData, SessionId, SessionStatus, Skeleton, Timestamp,
 };
 use posesession_store::{NewSession, RecordedVideo, SessionChange};
+use posesession_ws::RecordClient;
+use posesession_ws::protocol::StartRecording;
 use reqwest::{Method, Response, StatusCode};
+use serde_json::json;
 
 use crate::support::{TestServer, assert_problem};
 
@@ -190,4 +193,44 @@ async fn a_session_without_video_says_so() {
     let server = TestServer::start().await;
     let id = server.recorded("not filmed", 3).await;
     assert_problem(server.get(&format!("/api/sessions/{id}/video")).await, 404, "video_not_found").await;
+}
+
+/// What Chromium records of a canvas: no duration, nothing to seek by.
+const WEBM: &[u8] = include_bytes!("../../../testdata/video/media_recorder.webm");
+
+#[tokio::test]
+async fn a_video_that_a_browser_recorded_is_sought_over_http() {
+    let server = TestServer::start().await;
+    let mut client = RecordClient::connect(&server.ws("/ws/pose")).await.unwrap();
+    let video = json!({ "mime": "video/webm;codecs=vp8" });
+    let start: StartRecording = serde_json::from_value(json!({ "name": "filmed", "video": video })).unwrap();
+    let id = client.start_recording(&start).await.unwrap();
+    let pose = PoseData::one_person(vec![0.5; 132]);
+    for number in 0..90 {
+        let timestamp = Timestamp::from_micros(i64::try_from(number).unwrap() * 33_333);
+        client.send_frame(Some(number), timestamp, &pose, b"").await.unwrap();
+    }
+    for (place, piece) in WEBM.chunks(1_000).enumerate() {
+        let offset = u64::try_from(place * 1_000).unwrap();
+        let piece = Bytes::from_static(piece);
+        client.send_video(offset, Timestamp::from_micros(500_000), piece).await.unwrap();
+    }
+    let finalized = client.stop_recording(None).await.unwrap();
+    assert_eq!(serde_json::to_value(finalized.session.metadata).unwrap()["video"]["start"], 0.5);
+
+    let url = format!("http://{}/api/sessions/{id}/video", server.address);
+    let probe = tokio::process::Command::new("ffprobe")
+        .args(["-v", "error", "-read_intervals", "2.3%+#1", "-of", "csv=p=0"])
+        .args(["-show_entries", "packet=pts_time,flags:format=duration", &url])
+        .output()
+        .await
+        .expect("this test needs ffprobe: install ffmpeg (`apt-get install ffmpeg`)");
+    assert!(probe.status.success() && probe.stderr.is_empty(), "{}", String::from_utf8_lossy(&probe.stderr));
+    // The key frame before 2.3 s, and the whole length.
+    let told = String::from_utf8(probe.stdout).unwrap();
+    let mut lines = told.lines();
+    let packet = lines.next().unwrap();
+    assert!(packet.starts_with("2.0") && packet.contains(",K"), "{told}");
+    let duration: f64 = lines.next().unwrap().parse().unwrap();
+    assert!((2.6..2.7).contains(&duration), "{told}");
 }

@@ -115,6 +115,27 @@ async fn the_video_of_an_interrupted_session_is_joined_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn the_video_of_an_interrupted_session_has_its_pauses_cut_out_at_the_next_start() {
+    let server = TestServer::start().await;
+    let id = server.recording("Filmed and paused", 50).await;
+    let film = include_bytes!("../../../testdata/video/media_recorder.webm");
+    server.media.put_video_segment(id, 0, film[..3_000].to_vec().into()).await.unwrap();
+    let video = json!({ "mime": "video/webm", "start": 0.25, "cuts": [{ "at": 1.25, "length": 0.5 }] });
+    let metadata = json!({ "video": video, "athlete": "Ada" }).as_object().cloned();
+    let change = SessionChange { metadata, ..SessionChange::default() };
+    server.store.update_session(id, change).await.unwrap();
+    let server = TestServer::start_in(server.stop().await, |_config| {}).await;
+    let session = server.json(&format!("/api/sessions/{id}")).await;
+    let done = json!({ "video": { "mime": "video/webm", "start": 0.25 }, "athlete": "Ada" });
+    assert_eq!(session["metadata"], done);
+    let video = server.get(&format!("/api/sessions/{id}/video")).await.bytes().await.unwrap();
+    // The Duration element of a video that broke off at 2 s: half a second is cut out.
+    let at = video.windows(3).position(|bytes| bytes == [0x44, 0x89, 0x88]).expect("a duration") + 3;
+    let duration = f64::from_be_bytes(video[at..at + 8].try_into().unwrap());
+    assert!((1_000.0..1_700.0).contains(&duration), "{duration} ms");
+}
+
+#[tokio::test]
 async fn a_session_whose_video_was_being_joined_is_completed_at_the_next_start() {
     let server = TestServer::start().await;
     let id = server.recording("Processing", 50).await;

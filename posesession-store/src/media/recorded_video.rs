@@ -45,7 +45,7 @@ pub struct VideoCut {
 
 impl RecordedVideo {
     /// The most cuts that are kept.
-    pub const MAX_CUTS: usize = 1_000;
+    pub const MAX_CUTS: usize = 500;
 
     /// Makes the facts of a video of which nothing but its media type is known.
     #[must_use]

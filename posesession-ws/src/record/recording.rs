@@ -7,16 +7,17 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use posesession_core::{
     Batch, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording, SessionStatus,
-    SkeletonError, Timestamp,
+    SkeletonError,
 };
 use posesession_store::{
     Appended, COMPACT_FRAMES, MediaError, MediaStore, RecordedVideo, SessionChange, SessionStore, StoreError,
-    Term, VideoType,
+    Term,
 };
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use super::RecordService;
+use super::video::{self, VideoUpload};
 use crate::clock::Clock;
 use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, RecordingStatus, VideoFormat};
 
@@ -26,7 +27,7 @@ const RETRY_MOST: Duration = Duration::from_secs(5);
 /// How often the last frames are tried before a recording that ends is given up.
 const RETRIES_AT_END: u32 = 6;
 
-type AppendFuture = BoxFuture<'static, (Batch, Result<Appended, KeepError>)>;
+type AppendFuture = BoxFuture<'static, (Batch, Option<RecordedVideo>, Result<Appended, KeepError>)>;
 
 /// A session that is being recorded.
 pub(super) struct Recording {
@@ -51,15 +52,6 @@ pub(super) struct Recording {
     short_frames: u64,
     compaction: Option<JoinHandle<()>>,
     video: Option<VideoUpload>,
-}
-
-/// A video file that is coming in.
-#[derive(Debug)]
-struct VideoUpload {
-    format: VideoFormat,
-    stored_bytes: u64,
-    /// Where its first picture stands in session time.
-    start: Option<Timestamp>,
 }
 
 /// What became of an append.
@@ -93,10 +85,6 @@ impl Recording {
         let bad = |error: SkeletonError| ProtocolError::new(ErrorCode::BadMessage, error.to_string());
         let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
         let recorder = Recorder::reopen(point, config).map_err(bad)?;
-        let video = video.and_then(|format| {
-            VideoType::of(&format.mime)?;
-            Some(VideoUpload { format, stored_bytes: 0, start: None })
-        });
         Ok(Self {
             id: session.id,
             recorder,
@@ -113,7 +101,7 @@ impl Recording {
             stored_bytes: 0,
             short_frames: 0,
             compaction: None,
-            video,
+            video: video.as_ref().and_then(VideoUpload::new),
         })
     }
 
@@ -126,34 +114,45 @@ impl Recording {
         }
     }
 
-    fn store_batch(&self, batch: Batch, delay: Duration) -> AppendFuture {
+    fn store_batch(&mut self, batch: Batch, delay: Duration) -> AppendFuture {
         let (id, term) = (self.id, self.term);
+        let video = self.video.as_mut().and_then(|video| {
+            video.follow(&self.recorder);
+            video.news()
+        });
         let (store, media) = (Arc::clone(&self.store), self.media.clone());
         Box::pin(async move {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
             let result = async {
-                // The order is the promise: an acknowledged frame's image is durable, too.
+                // The order is the promise: an acknowledged frame's image is durable, too, and so is a pause before it, by
+                // which the video of a session that breaks off would else be late.
                 if let (Some(images), Some(media)) = (&batch.images, &media) {
                     media.put_images(id, images).await?;
+                }
+                if let Some(video) = &video {
+                    video::note(&*store, id, video).await?;
                 }
                 Ok(store.append(id, term, &batch).await?)
             };
             let result = result.await;
-            (batch, result)
+            (batch, video, result)
         })
     }
 
     /// Waits for the append under way, for ever if there is none. Dropping the future loses nothing.
     pub(super) async fn appended(&mut self) -> Outcome {
         let Some(append) = &mut self.append else { return pending().await };
-        let (batch, result) = append.await;
+        let (batch, noted, result) = append.await;
         self.append = None;
         match result {
             Ok(appended) => {
                 self.retries = 0;
                 self.trouble = None;
+                if let (Some(video), Some(noted)) = (&mut self.video, noted) {
+                    video.set_noted(noted);
+                }
                 self.stored_bytes = appended.stored_bytes;
                 self.short_frames += batch.chunk.as_ref().map_or(0, |chunk| chunk.frame_count() as u64);
                 self.stored_through = batch.settled_through.or(self.stored_through);
@@ -207,28 +206,20 @@ impl Recording {
             let message = "this recording was started without `video`";
             return Err(ProtocolError::new(ErrorCode::BadState, message));
         };
-        let end = piece.offset.saturating_add(piece.data.len() as u64);
-        if end <= video.stored_bytes {
+        if !video.wants(&piece)? {
             return Ok(());
         }
-        if piece.offset != video.stored_bytes {
-            let message =
-                format!("the video goes on at byte {}, not at {}", video.stored_bytes, piece.offset);
-            return Err(
-                ProtocolError::new(ErrorCode::OutOfRange, message).with("expected", video.stored_bytes)
-            );
-        }
+        let (end, first_picture) = (video::end_of(&piece), piece.timestamp);
         media
             .put_video_segment(self.id, piece.offset, piece.data)
             .await
             .map_err(|error| KeepError::from(error).told())?;
-        video.stored_bytes = end;
-        video.start.get_or_insert_with(|| self.recorder.session_time_of(piece.timestamp));
+        video.count(end, first_picture);
         Ok(())
     }
 
     fn video_stored_bytes(&self) -> u64 {
-        self.video.as_ref().map_or(0, |video| video.stored_bytes)
+        self.video.as_ref().map_or(0, VideoUpload::stored_bytes)
     }
 
     pub(super) fn status_message(&self, stream: &str) -> RecordingStatus {
@@ -276,19 +267,20 @@ impl Recording {
         self.store_rest().await?;
         self.await_compaction().await;
         let told = |error: StoreError| storage_error(&error);
-        let session = match (&self.video, &self.media) {
+        let session = match (&mut self.video, &self.media) {
             (Some(video), Some(media)) => {
+                let mut facts = video.conclude(&self.recorder).clone();
+                video::note(&*self.store, self.id, &facts).await.map_err(told)?;
                 // A server that dies before the video is one file finds by this status that it is left to do.
                 let processing = SessionStatus::Processing;
-                let session = self.store.finish(self.id, self.term, processing).await.map_err(told)?;
-                let facts =
-                    RecordedVideo { start: video.start, ..RecordedVideo::of_type(&video.format.mime) };
+                self.store.finish(self.id, self.term, processing).await.map_err(told)?;
                 let joined = media.join_video(self.id, &facts).await;
                 let joined = joined.map_err(|error| KeepError::from(error).told())?;
-                let mut metadata = session.metadata;
-                facts.note_in(&mut metadata);
+                if joined.as_ref().is_some_and(|joined| joined.is_rewritten) {
+                    facts.cuts.clear();
+                    video::note(&*self.store, self.id, &facts).await.map_err(told)?;
+                }
                 let change = SessionChange {
-                    metadata: Some(metadata),
                     status: Some(status),
                     video_file_path: Some(joined.map(|joined| joined.path)),
                     ..SessionChange::default()

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::SinkExt;
-use posesession_core::{MarkerKind, Timestamp};
-use posesession_store::SessionStore;
+use posesession_core::{MarkerKind, SessionId, Timestamp};
+use posesession_store::{RecordedVideo, SessionStore};
 use posesession_ws::protocol::{BinaryVideo, StartRecording};
 use posesession_ws::{Message, RecordClient, RecordEvent, in_process};
 use serde_json::json;
 
-use crate::harness::{House, frame};
+use crate::harness::{Client, House, frame, session_id};
 
 #[tokio::test(start_paused = true)]
 async fn a_recording_is_acknowledged_stored_and_finalized() {
@@ -161,6 +161,131 @@ async fn images_and_video_are_kept_beside_the_poses() {
             hole_told = true;
         }
     }
+}
+
+/// What Chromium records of a canvas: 2.6 s, 52 pictures.
+const WEBM: &[u8] = include_bytes!("../../../testdata/video/media_recorder.webm");
+
+async fn film(client: &mut Client, first_picture: f64, bytes: std::ops::Range<usize>) {
+    let video = BinaryVideo {
+        stream: String::new(),
+        offset: bytes.start as u64,
+        timestamp: Timestamp::from_secs_f64(first_picture).unwrap(),
+        data: Bytes::from_static(&WEBM[bytes]),
+    };
+    client.transport.send(Message::Binary(video.encode())).await.unwrap();
+}
+
+async fn start_filming(client: &mut Client) -> SessionId {
+    let video = json!({ "mime": "video/webm;codecs=vp8" });
+    let answer = client
+        .ask(json!({ "type": "start_recording", "name": "filmed", "video": video, "metadata": { "a": 1 } }))
+        .await;
+    session_id(&answer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_cut_out_of_the_video_and_noted_before_frames_after_it_are_acknowledged() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = start_filming(&mut client).await;
+    // A frame stands at 100 s + n / 30 s by the streamer's clock; the first picture was taken at 100.5 s.
+    for n in 0..20 {
+        client.frame(n).await;
+    }
+    film(&mut client, 100.5, 0..2000).await;
+    for n in 20..31 {
+        client.frame(n).await;
+    }
+    client.ask(json!({ "type": "pause_recording" })).await;
+    client.ask(json!({ "type": "resume_recording" })).await;
+    for n in 45..60 {
+        client.frame(n).await;
+    }
+    while client.expect("ack").await["stored_through"] != 59 {}
+    let metadata = house.store.read_session(session).await.unwrap().metadata;
+    let cut = json!({ "at": 1.033_333, "length": 0.466_667 });
+    let video = json!({ "mime": "video/webm;codecs=vp8", "start": 0.5, "cuts": [cut] });
+    assert_eq!(serde_json::Value::Object(metadata), json!({ "a": 1, "video": video }));
+
+    film(&mut client, 100.5, 2000..WEBM.len()).await;
+    let finalized = client.stop().await;
+    let expected = json!({ "a": 1, "video": { "mime": "video/webm;codecs=vp8", "start": 0.5 } });
+    assert_eq!(finalized["session"]["metadata"], expected, "what is done is noted no longer");
+    let path = finalized["session"]["video_file_path"].as_str().expect("a video");
+    let joined = std::fs::read(house.media.path().join(path)).unwrap();
+    // 2.65 s less the pause, in milliseconds, as the Duration element of the Info element says.
+    let at = joined.windows(3).position(|bytes| bytes == [0x44, 0x89, 0x88]).expect("a duration") + 3;
+    let duration = f64::from_be_bytes(joined[at..at + 8].try_into().unwrap());
+    assert!((2_100.0..2_250.0).contains(&duration), "{duration} ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_before_the_first_pose_stands_before_the_sessions_start() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    start_filming(&mut client).await;
+    film(&mut client, 99.75, 0..WEBM.len()).await;
+    for n in 0..5 {
+        client.frame(n).await;
+    }
+    let finalized = client.stop().await;
+    assert_eq!(finalized["session"]["metadata"]["video"]["start"], -0.25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_after_the_last_pose_stands_after_it_and_one_without_poses_at_zero() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    for (poses, start) in [(5, 2.0), (0, 0.0)] {
+        start_filming(&mut client).await;
+        for n in 0..poses {
+            client.frame(n).await;
+        }
+        film(&mut client, 102.0, 0..WEBM.len()).await;
+        let finalized = client.stop().await;
+        assert_eq!(finalized["session"]["metadata"]["video"]["start"], start);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_before_the_first_picture_are_no_cuts() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = start_filming(&mut client).await;
+    for n in 0..10 {
+        client.frame(n).await;
+    }
+    client.ask(json!({ "type": "pause_recording" })).await;
+    client.ask(json!({ "type": "resume_recording" })).await;
+    // The model was still busy with the picture before when this one was taken.
+    film(&mut client, 101.95, 0..2000).await;
+    for n in 60..70 {
+        client.frame(n).await;
+    }
+    while client.expect("ack").await["stored_through"] != 69 {}
+    let metadata = house.store.read_session(session).await.unwrap().metadata;
+    assert_eq!(metadata["video"], json!({ "mime": "video/webm;codecs=vp8", "start": 0.283_333 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_without_end_has_a_bounded_number_of_cuts() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = start_filming(&mut client).await;
+    client.frame(0).await;
+    film(&mut client, 100.0, 0..2000).await;
+    for n in 1..2_000 {
+        let mut frame = frame(n);
+        frame["timestamp"] = json!(100.0 + n as f64 * 10.0);
+        client.send(frame).await;
+        if n % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+    while client.expect("ack").await["stored_through"] != 1_999 {}
+    let metadata = house.store.read_session(session).await.unwrap().metadata;
+    assert_eq!(metadata["video"]["cuts"].as_array().unwrap().len(), RecordedVideo::MAX_CUTS);
 }
 
 #[tokio::test(start_paused = true)]
