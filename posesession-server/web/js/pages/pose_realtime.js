@@ -1,326 +1,272 @@
 // @ts-check
-// Shows live poses, of this camera or of a remote stream, and controls their recording.
+// Shows live poses, of this camera or of a remote stream, and controls their recording: puts the page's parts together.
 
-import { listCameras } from "../capture.js";
-import { PosesessionError } from "../errors.js";
-import { formatBytes, formatTime } from "../format.js";
 import { drawIcons } from "../icons.js";
 import { RecordClient, SessionApi } from "../posesession.js";
 import { SkeletonCanvas } from "../skeleton_canvas.js";
 import { confirmAction } from "./dialogs.js";
 import { attempt, byId, onClick, publishState, setText, showNotice, showProblem } from "./dom.js";
 import { useShortcuts } from "./keyboard.js";
+import { Attention } from "./realtime_attention.js";
 import { Connection } from "./realtime_connection.js";
+import { showControls } from "./realtime_controls.js";
+import { Countdown } from "./realtime_countdown.js";
+import { details, prepareNext, startOptions } from "./realtime_details.js";
+import { Figures, showSource } from "./realtime_figures.js";
+import { LiveSource } from "./realtime_live_source.js";
+import { judge } from "./realtime_quality.js";
 import { Recording } from "./realtime_recording.js";
-import { showReport } from "./realtime_report.js";
-import { CameraSource, RemoteSource } from "./realtime_sources.js";
+import { hideReport, showReport } from "./realtime_report.js";
+import { Settings } from "./realtime_settings.js";
+import { say, showAspect, showConnection, showCountdown, showFailure, showPersons, showStageNote } from "./realtime_stage.js";
 
-/** @typedef {import("./realtime_sources.js").Source} Source */
+/** @typedef {import("./realtime_controls.js").ControlState["state"]} PageState */
 
 const STATE_TEXT = {
   loading: "Starting",
   failed: "No source",
-  live: "Live",
+  live: "Ready",
+  countdown: "Get ready",
   recording: "Recording",
   paused: "Paused",
-  stopping: "Stopping",
+  stopping: "Finishing",
   finalized: "Recorded",
 };
-const RATE_WINDOW_MS = 1000;
 
-const video = byId("camera", HTMLVideoElement);
-const mirror = byId("mirror", HTMLInputElement);
-const streamName = byId("stream-name", HTMLInputElement);
-const modelSelect = byId("model-select", HTMLSelectElement);
-const cameraSelect = byId("camera-select", HTMLSelectElement);
-const remoteChosen = byId("source-remote", HTMLInputElement);
-
+const markLabel = byId("mark-label", HTMLInputElement);
 const client = new RecordClient();
 const connection = new Connection(client);
 const recording = new Recording(client);
-const stage = { video, overlay: new SkeletonCanvas(byId("overlay", HTMLCanvasElement)), mirrored: () => mirror.checked };
-
-/** @type {Source | null} */
-let source = null;
-let sourceReady = false;
-/** Whether this connection was already told to publish or watch for a source, and whether it does. */
-let attached = false;
-let flowing = false;
-let poses = 0;
-let windowStart = performance.now();
+const countdown = new Countdown();
+const figures = new Figures();
+const attention = new Attention();
+const settings = new Settings(() => void attempt(openSource));
+const live = new LiveSource(client, connection, {
+  video: byId("camera", HTMLVideoElement),
+  overlay: new SkeletonCanvas(byId("overlay", HTMLCanvasElement)),
+  mirrored: () => settings.mirrored,
+});
+/** The recording that the figures are of, also one that another program has started. @type {string | null} */
+let begun = null;
+/** What the server could not do, as it told last. */
+let trouble = "";
 
 client.on("error", (error) => {
-  if (error.code === "not_publisher") leaveStream();
-  showProblem(error);
+  if (error.code !== "not_publisher") showProblem(error);
 });
 client.on("frame_not_sent", ({ frames_not_sent: count }) => {
-  setText("frames-not-sent", String(count));
+  setText("frames-not-sent", count.toLocaleString());
   publishState({ framesNotSent: count });
 });
-client.on("ack", ({ stored_through: stored }) => setText("stored-through", String(stored ?? "–")));
+client.on("ack", ({ stored_through: stored }) => setText("stored-through", stored?.toLocaleString() ?? "–"));
 
-connection.on("change", ({ phase, text }) => {
-  setText("connection", text);
-  publishState({ connection: phase });
-  attached = false;
-  flowing = false;
-  showButtons();
-  if (phase === "open") void attempt(attach);
+connection.on("change", (change) => {
+  showConnection(change, recording.isUnderWay ? (live.source?.kind ?? "camera") : "none");
+  publishState({ connection: change.phase });
+  if (change.phase === "silent") return;
+  if (!client.isConnected) live.detach();
+  else if (!live.isFlowing) void attempt(() => live.attach());
+});
+
+live.on("change", (change) => {
+  byId("source-retry", HTMLButtonElement).hidden = change !== "failed";
+  byId("use-remote", HTMLButtonElement).hidden = change !== "failed";
+  const source = live.source;
+  if (change === "opening") {
+    showStageNote(source?.kind === "remote" ? `Waiting for poses of the stream “${source.stream}”` : "Opening the camera and loading the pose model");
+    publishState({ source: "opening" });
+  } else if (change === "ready" && source) {
+    publishState({ source: source.kind });
+    showSource(source);
+    if (source.kind === "camera") void attempt(() => settings.showCameras());
+  } else if (change === "flowing" && source) {
+    void attempt(() => recording.resumeSession(source));
+  } else if (change === "busy") {
+    showNotice(`Another program already sends poses to the stream “${source?.stream}”. Take it over, watch it as a remote stream, or choose another name.`, "problem");
+  } else if (change === "taken") {
+    recording.release();
+    showNotice(`Another program has taken over the stream “${source?.stream}”: this camera is not recorded any more, what it recorded is kept. Take the stream over to go on.`, "problem");
+  }
+  if (change !== "waiting") byId("take-over", HTMLButtonElement).hidden = change !== "busy" && change !== "taken";
+  if (change === "busy" || change === "taken" || change === "failed" || change === "waiting") countdown.cancel();
+  showState();
+});
+live.on("failed", (error) => {
+  recording.endVideo();
+  publishState({ source: "failed", sourceError: showFailure(error) });
+  showSource(null);
+});
+live.on("delegate", showSource);
+live.on("pose", ({ persons }) => {
+  showPersons(persons);
+  figures.countPose(persons);
+  attention.countPose();
+  if (live.source) showAspect(live.source.size);
+  publishState({ framesSent: client.frames_sent, persons });
 });
 
 recording.on("change", (state) => {
-  if (state !== "finalized") byId("report", HTMLElement).hidden = true;
+  if (recording.isUnderWay && recording.sessionId !== begun) {
+    begun = recording.sessionId;
+    figures.start();
+    hideReport();
+  }
+  figures.run(state === "recording");
+  attention.need(recording.isUnderWay && live.source?.kind === "camera");
+  connection.expectsNews = recording.isUnderWay;
   showState();
 });
-recording.on("note", (text) => showNotice(text));
+recording.on("note", say);
 recording.on("status", (status) => {
-  setText("time", formatTime(status.duration));
-  setText("frame-count", String(status.frame_count));
-  setText("gaps", String(status.gaps ?? 0));
-  setText("stored-through", String(status.stored_through ?? "–"));
-  if (status.trouble) showNotice(`The server has trouble: ${status.trouble}`, "problem");
-  setText("video-stored", status.video_stored_bytes ? formatBytes(status.video_stored_bytes) : "–");
-  publishState({ frameCount: status.frame_count, storedThrough: status.stored_through ?? "", duration: status.duration });
+  figures.follow(status);
+  if (status.trouble && status.trouble !== trouble) {
+    showNotice(`The server cannot store at the moment: ${status.trouble}. See that its disk has room. What is stored is safe, and it tries again by itself.`, "problem");
+  } else if (trouble && !status.trouble) say("The server stores again.");
+  trouble = status.trouble ?? "";
+  publishState({ trouble });
 });
 recording.on("finalized", ({ session, report }) => {
-  setText("time", formatTime(session.duration));
-  setText("frame-count", String(session.frame_count));
-  publishState({ frameCount: session.frame_count, duration: session.duration });
+  figures.finish(session);
   showNotice("");
-  showReport(session, report);
+  const hidden = live.source?.kind === "camera" ? attention.hiddenSeconds : 0;
+  showReport(session, judge({ session, report, seen: figures.seen, video: recording.video, hidden_seconds: hidden }));
+  prepareNext();
+});
+recording.on("ended", ({ session_id: id, by }) => void attempt(() => showEnded(id, by)));
+
+attention.on("back", ({ seconds, poses, expected }) => {
+  const cost = expected > poses ? `${poses} poses came instead of about ${expected}` : `${poses} poses came`;
+  showNotice(`This page was out of view for ${seconds.toFixed(0)} s, and browsers slow such pages: ${cost}. Keep it in view while it records.`, "problem");
 });
 
-/** Publishes or watches on a connection that has just been opened, and goes on with a recording. */
-async function attach() {
-  if (!source || !sourceReady || !client.isConnected) return;
-  byId("take-over", HTMLButtonElement).hidden = true;
-  attached = true;
-  try {
-    await source.attach();
-    flowing = true;
-    if (source.kind === "camera") await recording.resumeSession(source.publisher);
-  } catch (error) {
-    if (!(error instanceof PosesessionError) || error.code !== "stream_busy") throw error;
-    byId("take-over", HTMLButtonElement).hidden = false;
-    showNotice(`Another program already sends poses to the stream “${source.stream}”. Take it over, watch it as a remote stream, or choose another name.`, "problem");
-  }
-  showState();
-}
-
-/** Stops sending to a stream that another program has taken over; what is recorded there is recorded of that program. */
-function leaveStream() {
-  if (source?.kind !== "camera") return;
-  source.detach();
-  flowing = false;
-  recording.release();
-  byId("take-over", HTMLButtonElement).hidden = false;
-}
-
-/** Opens the source that the form describes in place of the one before. */
-async function openSource() {
-  source?.close();
-  sourceReady = false;
-  recording.release();
-  showNotice("");
-  byId("take-over", HTMLButtonElement).hidden = true;
-  const stream = streamName.value.trim() || "default";
-  const opened = remoteChosen.checked
-    ? new RemoteSource(client, stage, { stream })
-    : new CameraSource(client, stage, { stream, model: modelSelect.value, device_id: cameraSelect.value });
-  source = opened;
-  showStage(opened.kind === "camera" ? "Opening the camera and loading the pose model" : `Waiting for frames of the stream “${stream}”`);
-  publishState({ source: "opening" });
-  showState();
-  opened.on("pose", ({ persons }) => onPose(opened, persons));
-  opened.on("error", (error) => failSource(opened, error));
-  try {
-    if (opened.kind === "camera") await checkVision();
-    await opened.open();
-  } catch (error) {
-    failSource(opened, error);
+/**
+ * Says that somebody else, or the server, has ended the recording, and where it is.
+ * @param {string} id
+ * @param {import("./realtime_recording.js").Ended["by"]} by
+ */
+async function showEnded(id, by) {
+  if (by === "discarded") {
+    say("The recording was discarded by another program.");
     return;
   }
-  if (source !== opened) return;
-  sourceReady = true;
-  publishState({ source: opened.kind });
-  showState();
-  if (opened.kind === "camera") void attempt(showCameras);
-  if (attached) await connection.renew();
-  else await attach();
+  const why = by === "server" ? "The server ended the recording while it could not be reached" : "The recording was ended by another program";
+  const session = await new SessionApi().read(id);
+  figures.finish(session);
+  showReport(session, judge({ session, report: null, seen: figures.seen }));
+  showNotice(`${why}. What had arrived is kept.`, by === "server" ? "problem" : "info");
 }
 
-/** Says so, with the command that helps, when the server lacks the page's model. */
-async function checkVision() {
-  const { available, models, fetch_command: command } = await new SessionApi().vision();
-  if (!available || models.length === 0) {
-    throw new PosesessionError(
-      "vision_unavailable",
-      `the pose model is not on this server yet. Run “${command}” where the server runs and reload this page; a remote stream can be watched and recorded without it`,
-    );
-  }
-  const chosen = models.includes(modelSelect.value) ? modelSelect.value : models[0];
-  modelSelect.replaceChildren(...models.map((model) => new Option(model === "lite" ? "Lite, fastest" : `${model.charAt(0).toUpperCase()}${model.slice(1)}`, model)));
-  modelSelect.value = chosen;
-  if (source?.kind === "camera") source.model = chosen;
-}
-
-async function showCameras() {
-  const cameras = await listCameras();
-  const chosen = cameraSelect.value;
-  const options = cameras.map(({ deviceId, label }, index) => new Option(label || `Camera ${index + 1}`, deviceId));
-  cameraSelect.replaceChildren(new Option("Default camera", ""), ...options);
-  cameraSelect.value = cameras.some(({ deviceId }) => deviceId === chosen) ? chosen : "";
-}
-
-/**
- * @param {Source} failed
- * @param {unknown} error
- */
-function failSource(failed, error) {
-  if (source !== failed) return;
-  failed.close();
-  source = null;
-  sourceReady = false;
-  showStage("No picture");
-  showProblem(error);
-  publishState({ source: "failed", sourceError: error instanceof PosesessionError ? error.code : "unknown" });
-  showState();
-}
-
-/**
- * @param {Source} of
- * @param {number} persons
- */
-function onPose(of, persons) {
-  if (source !== of) return;
-  showStage("");
-  poses += 1;
-  publishState({ framesSent: client.frames_sent, persons });
-}
-
-function showRate() {
-  const now = performance.now();
-  const rate = (poses * 1000) / (now - windowStart);
-  setText("fps", source && poses > 0 ? rate.toFixed(1) : "–");
-  publishState({ posesPerSecond: rate.toFixed(1) });
-  poses = 0;
-  windowStart = now;
-}
-
-/** @param {string} text */
-function showStage(text) {
-  const note = byId("stage-note", HTMLElement);
-  if (note.textContent !== text) note.textContent = text;
-  note.hidden = text === "";
+/** Opens the source that the settings describe. */
+async function openSource() {
+  const choice = settings.choice;
+  const goesOn = recording.isUnderWay && choice.kind === "camera" && live.source === null;
+  countdown.cancel();
+  if (!goesOn) recording.release();
+  showNotice("");
+  settings.remember();
+  await live.open(choice, () => settings.model());
 }
 
 function showState() {
-  const ofRecording = sourceReady || recording.isUnderWay || recording.state === "finalized";
-  const state = ofRecording ? recording.state : source ? "loading" : "failed";
+  /** @type {PageState} */
+  const state = countdown.isRunning
+    ? "countdown"
+    : live.isReady || recording.isUnderWay || recording.state === "finalized"
+      ? recording.state
+      : live.source
+        ? "loading"
+        : "failed";
+  const isActive = recording.isUnderWay;
   setText("status", STATE_TEXT[state]);
+  byId("progress", HTMLElement).hidden = !isActive;
+  byId("recording", HTMLElement).hidden = isActive;
+  byId("settings", HTMLDetailsElement).hidden = isActive && live.source?.kind === "camera";
+  byId("with-video", HTMLInputElement).disabled = live.source?.kind === "remote";
   publishState({ state, sessionId: recording.sessionId ?? "" });
-  showButtons();
+  showControls({ state, can_record: live.isFlowing && !isActive, is_connected: client.isConnected });
 }
 
-function showButtons() {
-  const active = recording.state === "recording" || recording.state === "paused";
-  byId("record", HTMLButtonElement).disabled = !sourceReady || !flowing || recording.isUnderWay;
-  for (const id of ["pause", "stop", "discard", "mark"]) byId(id, HTMLButtonElement).disabled = !client.isConnected || !active;
-  setText("pause", recording.state === "paused" ? "Resume" : "Pause");
-  const remote = source?.kind === "remote";
-  byId("with-video", HTMLInputElement).disabled = remote || recording.isUnderWay;
-  byId("source-apply", HTMLButtonElement).disabled = recording.isUnderWay && source?.kind === "camera";
-}
-
-function showSourceChoice() {
-  byId("camera-options", HTMLElement).hidden = remoteChosen.checked;
-  setText("source-apply", remoteChosen.checked ? "Watch the stream" : "Start camera");
-}
-
-/** A name that tells sessions apart when the user gives none. */
-function nameOrDefault() {
-  const name = byId("session-name", HTMLInputElement).value.trim();
-  return name || `Session of ${new Date().toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })}`;
-}
-
-async function startRecording() {
-  if (!source) return;
+/** Counts down and starts. */
+async function start() {
+  if (byId("record", HTMLButtonElement).disabled || countdown.isRunning || recording.isUnderWay) return;
   showNotice("");
-  await recording.start(source, {
-    name: nameOrDefault(),
-    description: byId("session-description", HTMLTextAreaElement).value.trim(),
-    with_video: byId("with-video", HTMLInputElement).checked,
+  const { seconds, beep } = startOptions();
+  const starting = countdown.run({
+    seconds,
+    beep,
+    onTick: (left) => {
+      showCountdown(left);
+      publishState({ countdown: left });
+    },
   });
+  showState();
+  // Said once: numerals that are read out one by one would come too late.
+  if (countdown.isRunning) setText("status", `Recording starts in ${seconds} seconds`);
+  const ranOut = await starting;
+  showCountdown(0);
+  publishState({ countdown: 0 });
+  showState();
+  const source = live.source;
+  if (!ranOut || !source) return;
+  await recording.start(source, details());
 }
 
 async function mark() {
-  const label = byId("mark-label", HTMLInputElement);
-  await recording.mark(label.value.trim(), source?.kind === "camera" ? performance.now() / 1000 : undefined);
-  showNotice(label.value.trim() ? `Marked “${label.value.trim()}”.` : "Marked.");
-  label.value = "";
+  const label = markLabel.value.trim();
+  const marker = await recording.mark(label, live.source?.kind === "camera" ? performance.now() / 1000 : undefined);
+  figures.addMark(marker);
+  say(label ? `Marked “${label}”.` : "Marked.");
+  markLabel.value = "";
 }
 
 async function discard() {
   if (!(await confirmAction({ title: "Discard this recording?", text: "What was recorded is erased and cannot be brought back.", action: "Discard", danger: true }))) return;
   await recording.discard();
-  showNotice("The recording was discarded.");
+  say("The recording was discarded.");
+  byId("record", HTMLButtonElement).focus();
 }
 
-async function takeOver() {
-  if (source?.kind !== "camera") return;
-  await source.attach({ take_over: true });
-  flowing = true;
-  byId("take-over", HTMLButtonElement).hidden = true;
-  showNotice("");
-  showState();
+/** What the button in the middle does. */
+async function startOrStop() {
+  if (countdown.isRunning) countdown.cancel();
+  else if (recording.isUnderWay) byId("stop", HTMLButtonElement).click();
+  else await start();
 }
 
-byId("source", HTMLFormElement).addEventListener("submit", (event) => {
-  event.preventDefault();
-  void attempt(openSource);
-});
-byId("source", HTMLFormElement).addEventListener("change", ({ target }) => {
-  if (target === mirror) return;
-  showSourceChoice();
-});
-for (const [id, mirrored] of /** @type {const} */ ([["source-camera", true], ["source-remote", false]])) {
-  byId(id, HTMLInputElement).addEventListener("change", () => {
-    mirror.checked = mirrored;
-    video.classList.toggle("mirrored", mirrored);
-  });
-}
-mirror.addEventListener("change", () => video.classList.toggle("mirrored", mirror.checked));
 byId("recording", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!byId("record", HTMLButtonElement).disabled) void attempt(startRecording);
+  void attempt(start);
 });
 onClick("pause", () => (recording.state === "paused" ? recording.resume() : recording.pause()));
-onClick("stop", () => recording.stop());
+byId("stop", HTMLButtonElement).addEventListener("click", ({ detail: clicks }) => {
+  // The second click of a double click on Record, in whose place Stop has come.
+  if (clicks < 2) void attempt(() => recording.stop());
+});
+onClick("cancel-countdown", () => countdown.cancel());
 onClick("discard", discard);
 onClick("mark", mark);
-onClick("take-over", takeOver);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden || !recording.isUnderWay || source?.kind !== "camera") return;
-  showNotice("Browsers slow pages that are not in view: fewer poses were recorded meanwhile. Keep this page in view while it records.");
+markLabel.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !byId("mark", HTMLButtonElement).disabled) void attempt(mark);
 });
-window.addEventListener("beforeunload", (event) => {
-  if (recording.isUnderWay && source?.kind === "camera") event.preventDefault();
+onClick("reconnect", () => connection.retryNow());
+onClick("source-retry", openSource);
+onClick("use-remote", () => settings.askForStream());
+onClick("take-over", async () => {
+  showNotice("");
+  await live.attach({ take_over: true });
 });
-
-/** `?source=remote&stream=NAME` opens the page on a stream. */
-const parameters = new URLSearchParams(location.search);
-remoteChosen.checked = parameters.get("source") === "remote";
-streamName.value = parameters.get("stream") ?? streamName.value;
-mirror.checked = !remoteChosen.checked;
-video.classList.toggle("mirrored", mirror.checked);
-publishState({ framesSent: 0, framesNotSent: 0, frameCount: 0 });
-showSourceChoice();
-setInterval(showRate, RATE_WINDOW_MS);
-void connection.open();
-void attempt(openSource);
+document.addEventListener("keydown", (event) => {
+  // Also from a field: whoever starts by Enter is still in it.
+  if (event.key === "Escape" && countdown.isRunning) countdown.cancel();
+});
 
 drawIcons(document);
 useShortcuts([
+  { keys: ["r"], label: "Record, cancel the countdown, stop", action: startOrStop },
   { keys: [" "], label: "Pause or resume the recording", action: () => byId("pause", HTMLButtonElement).click() },
   { keys: ["m"], label: "Mark this moment", action: () => byId("mark", HTMLButtonElement).click() },
+  { keys: ["Escape"], label: "Cancel the countdown", action: () => countdown.cancel() },
 ]);
+publishState({ framesSent: 0, framesNotSent: 0, frameCount: 0 });
+void connection.open();
+void attempt(openSource);

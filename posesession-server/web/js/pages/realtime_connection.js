@@ -1,24 +1,37 @@
 // @ts-check
-// Keeps the connection to the server: what is lost is opened again.
+// Keeps the connection to the server: what is lost, or silent for too long, is opened again.
 
 import { Emitter } from "../emitter.js";
 
 /**
  * @typedef {import("../record_client.js").RecordClient} RecordClient
  *
+ * @typedef {object} ConnectionChange
+ * @property {"connecting" | "open" | "silent" | "lost"} phase `silent`: open, but nothing comes; once lost it stays so until it is open
+ * @property {string} text
+ *
  * @typedef {object} ConnectionEvents
- * @property {{ phase: "connecting" | "open" | "lost", text: string }} change
+ * @property {ConnectionChange} change
  */
 
+const FIRST_WAIT_S = 0.5;
 const LONGEST_WAIT_S = 10;
+/** A recording's status comes twice a second. Seconds are counted by ticks: a page that slept has not heard less. */
+const SILENT_AFTER_TICKS = 4;
+const LOST_AFTER_TICKS = 15;
+const TICK_MS = 1000;
 
 /** @extends {Emitter<ConnectionEvents>} */
 export class Connection extends Emitter {
   #client;
   #failures = 0;
-  #waiting = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  #silentTicks = 0;
   /** A reconnection on purpose is not a loss. */
   #renewing = false;
+  /** Whether the server is due to tell something all the time, as it does of a recording. */
+  expectsNews = false;
 
   /** @param {RecordClient} client */
   constructor(client) {
@@ -27,14 +40,19 @@ export class Connection extends Emitter {
     client.on("close", () => {
       if (!this.#renewing) this.#retryLater();
     });
+    for (const event of /** @type {const} */ (["recording_status", "ack", "frame"])) client.on(event, () => this.#heard());
+    setInterval(() => this.#listen(), TICK_MS);
+    addEventListener("online", () => this.retryNow());
   }
 
   /** Connects; until it succeeds it tries again and again, ever more slowly. */
   async open() {
-    this.emit("change", { phase: "connecting", text: "Connecting" });
+    if (this.#failures === 0) this.emit("change", { phase: "connecting", text: "Connecting" });
+    else this.emit("change", { phase: "lost", text: "Trying again" });
     try {
       await this.#client.connect();
       this.#failures = 0;
+      this.#silentTicks = 0;
       this.emit("change", { phase: "open", text: "Connected" });
     } catch {
       this.#retryLater();
@@ -50,15 +68,36 @@ export class Connection extends Emitter {
     await this.open();
   }
 
+  /** Does not wait any longer for the next attempt. */
+  retryNow() {
+    if (this.#retry === undefined) return;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    void this.open();
+  }
+
   #retryLater() {
-    if (this.#waiting) return;
-    this.#waiting = true;
-    const seconds = Math.min(LONGEST_WAIT_S, 2 ** this.#failures);
+    if (this.#retry !== undefined) return;
+    const seconds = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.#failures);
     this.#failures += 1;
-    this.emit("change", { phase: "lost", text: `Lost, trying again in ${seconds} s` });
-    setTimeout(() => {
-      this.#waiting = false;
-      void this.open();
-    }, seconds * 1000);
+    this.emit("change", { phase: "lost", text: seconds < 1 ? "Lost, trying again" : `Lost, trying again in ${seconds} s` });
+    this.#retry = setTimeout(() => this.retryNow(), seconds * 1000);
+  }
+
+  #heard() {
+    const wasSilent = this.#silentTicks >= SILENT_AFTER_TICKS;
+    this.#silentTicks = 0;
+    if (wasSilent && this.#client.isConnected) this.emit("change", { phase: "open", text: "Connected" });
+  }
+
+  /** A connection whose cable was pulled looks open for minutes. */
+  #listen() {
+    if (!this.expectsNews || !this.#client.isConnected) {
+      this.#silentTicks = 0;
+      return;
+    }
+    this.#silentTicks += 1;
+    if (this.#silentTicks >= LOST_AFTER_TICKS) this.#client.close();
+    else if (this.#silentTicks === SILENT_AFTER_TICKS) this.emit("change", { phase: "silent", text: "No answer" });
   }
 }

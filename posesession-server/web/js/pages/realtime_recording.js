@@ -17,8 +17,16 @@ import { recordableMime, VideoRecorder } from "../video_recorder.js";
  * @property {RecordingState} change
  * @property {Message} status
  * @property {{ session: SessionRecording, report: Record<string, any> }} finalized
+ * @property {Ended} ended the recording was ended, and not by this page
  * @property {string} note something the user should know
+ *
+ * @typedef {object} Ended
+ * @property {string} session_id
+ * @property {"elsewhere" | "discarded" | "server"} by `server`: it was restarted, or had waited too long for this page
  */
+
+/** Why a recording cannot be taken up again. */
+const GONE = ["not_resumable", "session_not_found", "no_recording"];
 
 /** @extends {Emitter<RecordingEvents>} */
 export class Recording extends Emitter {
@@ -30,13 +38,15 @@ export class Recording extends Emitter {
   /** @type {VideoRecorder | null} */
   #video = null;
   #stopFeeding = () => {};
+  #videoLost = false;
+  #withVideo = false;
 
   /** @param {RecordClient} client */
   constructor(client) {
     super();
     this.#client = client;
     client.on("recording_started", ({ session_id: id }) => this.#adopt(id, "recording"));
-    client.on("recording_stopped", ({ session_id: id, discarded }) => this.#endedElsewhere(id, discarded === true));
+    client.on("recording_stopped", ({ session_id: id, discarded }) => this.#endedElsewhere(id, discarded === true ? "discarded" : "elsewhere"));
     client.on("recording_status", (status) => this.#follow(status));
   }
 
@@ -53,20 +63,28 @@ export class Recording extends Emitter {
     return this.#state === "recording" || this.#state === "paused" || this.#state === "stopping";
   }
 
+  /** What became of the video: not asked for, all of it sent, or broken off. */
+  get video() {
+    return this.#withVideo ? (this.#videoLost ? "broken" : "sent") : "none";
+  }
+
   /**
    * Starts a recording of the source, with the camera's video where wanted.
    *
    * Where somebody already records the stream, that recording comes under control instead.
    * @param {Source} source
-   * @param {{ name: string, description: string, with_video: boolean }} options
+   * @param {{ name: string, description: string, tags: string[], with_video: boolean }} options
    */
-  async start(source, { name, description, with_video }) {
+  async start(source, { name, description, tags, with_video }) {
     const mime = recordableMime();
     const camera = with_video && source.kind === "camera" ? source : null;
     if (camera && !mime) throw new PosesessionError("no_video", "this browser cannot record video; record the pose alone");
     const video = camera && mime ? { mime } : undefined;
+    const metadata = tags.length > 0 ? { ...source.metadata, tags } : source.metadata;
+    this.#withVideo = false;
+    this.#videoLost = false;
     try {
-      const { session_id: id } = await this.#client.startRecording({ name, description, metadata: source.metadata, stream: source.stream, video });
+      const { session_id: id } = await this.#client.startRecording({ name, description, metadata, stream: source.stream, video });
       this.#adopt(id, "recording");
     } catch (error) {
       if (!(error instanceof PosesessionError) || error.code !== "already_recording") throw error;
@@ -90,9 +108,11 @@ export class Recording extends Emitter {
   /**
    * @param {string} label
    * @param {number} [timestamp] seconds of the streamer's clock, where it is this page's
+   * @returns {Promise<{ timestamp: number, label: string }>} with the session time
    */
   async mark(label, timestamp) {
-    await this.#client.mark(label, { ...this.#target(), timestamp });
+    const { marker } = await this.#client.mark(label, { ...this.#target(), timestamp });
+    return marker;
   }
 
   async stop() {
@@ -123,12 +143,19 @@ export class Recording extends Emitter {
   }
 
   /**
-   * Goes on after a lost connection.
-   * @param {string} publisher
+   * Goes on after a lost connection, or notices that the server has ended the recording meanwhile.
+   * @param {Source} source
    */
-  async resumeSession(publisher) {
-    if (!this.isUnderWay || !this.#sessionId) return;
-    await this.#client.resumeSession({ session_id: this.#sessionId, publisher });
+  async resumeSession(source) {
+    const id = this.#sessionId;
+    if (!this.isUnderWay || !id) return;
+    try {
+      if (source.kind === "camera") await this.#client.resumeSession({ session_id: id, publisher: source.publisher });
+      else if (source.recordedAs !== id) this.#endedElsewhere(id, "server");
+    } catch (error) {
+      if (!(error instanceof PosesessionError) || !GONE.includes(error.code)) throw error;
+      this.#endedElsewhere(id, "server");
+    }
   }
 
   /** Lets go of the recording, which goes on: the page watches another stream now. */
@@ -136,6 +163,13 @@ export class Recording extends Emitter {
     void this.#stopVideo();
     this.#sessionId = null;
     this.#change("live");
+  }
+
+  /** Ends the video, because its camera is gone; the poses may go on with another one. */
+  endVideo() {
+    if (!this.#video) return;
+    this.#videoLost = true;
+    void this.#stopVideo();
   }
 
   #target() {
@@ -159,20 +193,22 @@ export class Recording extends Emitter {
       const ended = status.session_id === this.#sessionId && !this.isUnderWay;
       if (!ended) this.#adopt(status.session_id, status.status);
     } else {
-      this.#endedElsewhere(status.session_id, false);
+      this.#endedElsewhere(status.session_id, "elsewhere");
     }
     this.emit("status", status);
   }
 
   /**
    * @param {string} sessionId
-   * @param {boolean} discarded
+   * @param {Ended["by"]} by
    */
-  #endedElsewhere(sessionId, discarded) {
-    if (sessionId !== this.#sessionId || (this.#state !== "recording" && this.#state !== "paused")) return;
+  #endedElsewhere(sessionId, by) {
+    // What ends while this page stops it is the answer to come, unless that is lost with its connection.
+    const ended = this.#state === "recording" || this.#state === "paused" || (this.#state === "stopping" && by === "server");
+    if (sessionId !== this.#sessionId || !ended) return;
     void this.#stopVideo();
     this.#change("live");
-    this.emit("note", discarded ? "The recording was discarded." : "The recording was ended. It is in the list of sessions.");
+    this.emit("ended", { session_id: sessionId, by });
   }
 
   /** @param {RecordingState} state */
@@ -188,15 +224,18 @@ export class Recording extends Emitter {
    */
   #startVideo(camera, mime) {
     const video = new VideoRecorder(mime);
-    let lost = false;
+    this.#withVideo = true;
     video.on("chunk", ({ bytes, offset, first_timestamp }) => {
-      if (lost || this.#client.sendVideo(bytes, offset, first_timestamp)) return;
-      lost = true;
+      if (this.#videoLost || this.#client.sendVideo(bytes, offset, first_timestamp)) return;
+      this.#videoLost = true;
       this.emit("note", "The video could not be sent any further: it ends here. The poses go on.");
     });
-    video.on("error", ({ message }) => this.emit("note", `${message}. The poses go on.`));
+    video.on("error", ({ message }) => {
+      this.#videoLost = true;
+      this.emit("note", `${message}. The poses go on.`);
+    });
     this.#stopFeeding = camera.onPicture((picture) => {
-      if (this.#state === "recording" && !lost) video.feed(picture);
+      if (this.#state === "recording" && !this.#videoLost) video.feed(picture);
     });
     this.#video = video;
   }

@@ -1,62 +1,40 @@
 // @ts-check
-// What was recorded and how well, in words.
+// A judged recording in; what was recorded, how well, and the way to its replay out.
 
-import { formatBytes, formatTime } from "../format.js";
-import { byId, element, setText } from "./dom.js";
-
-/** @typedef {import("../session_api.js").SessionRecording} SessionRecording */
+import { byId, element, publishState, setText } from "./dom.js";
 
 /**
- * Shows a finished session with its quality report and the way to its replay.
- * @param {SessionRecording} session
- * @param {Record<string, any>} report
+ * @typedef {import("../session_api.js").SessionRecording} SessionRecording
+ * @typedef {import("./realtime_quality.js").Judgement} Judgement
  */
-export function showReport(session, report) {
+
+const VERDICTS = { good: "Good", attention: "Worth a look" };
+
+/**
+ * Shows a finished session and moves the focus to it.
+ * @param {SessionRecording} session
+ * @param {Judgement} judgement
+ */
+export function showReport(session, { verdict, summary, findings, figures }) {
+  setText("verdict", VERDICTS[verdict]);
+  byId("verdict", HTMLElement).dataset.verdict = verdict;
   setText("report-title", `Recorded “${session.name}”`);
+  setText("report-summary", summary);
   byId("replay-link", HTMLAnchorElement).href = `/session_replay.html?session=${encodeURIComponent(session.id)}`;
+  byId("report-findings", HTMLElement).replaceChildren(...findings.map((finding) => element("li", finding)));
+  byId("report-findings", HTMLElement).hidden = findings.length === 0;
   byId("report-figures", HTMLElement).replaceChildren(
-    ...figures(session, report).map(([term, value]) => {
+    ...figures.map(([term, value]) => {
       const group = element("div");
       group.append(element("dt", term), element("dd", value));
       return group;
     }),
   );
+  publishState({ verdict });
   byId("report", HTMLElement).hidden = false;
   byId("report-title", HTMLElement).focus();
 }
 
-/**
- * @param {SessionRecording} session
- * @param {Record<string, any>} report
- * @returns {[string, string][]}
- */
-function figures(session, report) {
-  const refused = Object.entries(/** @type {Record<string, number>} */ (report.refused ?? {})).filter(([, count]) => count > 0);
-  /** @type {[string, string][]} */
-  const always = [
-    ["Duration", formatTime(session.duration)],
-    ["Frames stored", count(report.stored ?? session.frame_count)],
-    ["Frames/s", Number.isFinite(report.frame_rate) ? report.frame_rate.toFixed(1) : "–"],
-    ["Jitter", Number.isFinite(report.jitter_ms) ? `${report.jitter_ms.toFixed(1)} ms` : "–"],
-    ["Largest gap", Number.isFinite(report.largest_gap) ? `${report.largest_gap.toFixed(2)} s` : "–"],
-    ["Missing", count(report.missing ?? 0)],
-  ];
-  /** @type {[string, number | undefined][]} */
-  const seldom = [
-    ["Late", report.late],
-    ["Duplicate", report.duplicate],
-    ["Conflicting", report.conflict],
-    ["While paused", report.paused],
-    ["Reordered", report.reordered],
-    ["Clock jumps", report.clock_jumps],
-    ...refused.map(([code, times]) => /** @type {[string, number]} */ ([`Refused: ${code}`, times])),
-  ];
-  const happened = seldom.flatMap(([term, value]) => (value ? [/** @type {[string, string]} */ ([term, count(value)])] : []));
-  const size = report.video_stored_bytes ? [/** @type {[string, string]} */ (["Video", formatBytes(report.video_stored_bytes)])] : [];
-  return [...always, ...happened, ...size];
-}
-
-/** @param {number} value */
-function count(value) {
-  return value.toLocaleString();
+export function hideReport() {
+  byId("report", HTMLElement).hidden = true;
 }

@@ -19,6 +19,7 @@ import { MEDIAPIPE_33, MEDIAPIPE_33_SKELETON } from "../mediapipe_skeleton.js";
  *
  * @typedef {object} SourceEvents
  * @property {{ persons: number }} pose one more frame was drawn
+ * @property {string} delegate what runs the model from now on
  * @property {unknown} error the source has ended
  *
  * @typedef {CameraSource | RemoteSource} Source
@@ -38,16 +39,17 @@ export class CameraSource extends Emitter {
   #capture = null;
   #published = false;
   #closed = false;
-  /** Numbers go on under this name when a connection is lost and opened again. */
-  #publisher = randomName();
 
   /**
    * @param {RecordClient} client
    * @param {Stage} stage
-   * @param {{ stream: string, model: string, device_id: string }} options
+   * @param {{ stream: string, model: string, device_id: string, fps: number, publisher: string }} options
+   *   `publisher`: numbers go on under this name when a connection is lost and opened again
    */
   constructor(client, stage, options) {
     super();
+    this.fps = options.fps;
+    this.publisher = options.publisher;
     this.#client = client;
     this.#stage = stage;
     this.stream = options.stream;
@@ -55,8 +57,9 @@ export class CameraSource extends Emitter {
     this.deviceId = options.device_id;
   }
 
-  get publisher() {
-    return this.#publisher;
+  /** Size of the picture, px; 0 before there is one. */
+  get size() {
+    return { width: this.#stage.video.videoWidth, height: this.#stage.video.videoHeight };
   }
 
   /**
@@ -71,13 +74,19 @@ export class CameraSource extends Emitter {
   /** What a recording of this source should remember. */
   get metadata() {
     const { videoWidth, videoHeight } = this.#stage.video;
-    return { source: "browser camera", model: `pose_landmarker_${this.model}`, image_width: videoWidth, image_height: videoHeight };
+    return { source: "browser camera", model: `pose_landmarker_${this.model}`, delegate: this.delegate, image_width: videoWidth, image_height: videoHeight };
+  }
+
+  /** What runs the model: `GPU` or `CPU`. */
+  get delegate() {
+    return this.#capture?.delegate ?? "CPU";
   }
 
   /** Opens the camera and the model; rejects with what to do. */
   async open() {
     const camera = await openCamera(this.#stage.video, { device_id: this.deviceId });
     for (const track of camera.getVideoTracks()) {
+      await track.applyConstraints({ ...track.getConstraints(), frameRate: this.fps });
       track.onended = () => this.emit("error", new PosesessionError("no_camera", "the camera was disconnected; connect it, then start it again"));
     }
     const capture = await PoseCapture.start(this.#stage.video, { model: this.model });
@@ -88,6 +97,7 @@ export class CameraSource extends Emitter {
     this.#capture = capture;
     this.#stage.overlay.setSkeleton(MEDIAPIPE_33_SKELETON);
     capture.on("pose", (pose) => this.#show(pose));
+    capture.on("delegate", ({ delegate }) => this.emit("delegate", delegate));
     capture.on("error", (error) => this.emit("error", error));
   }
 
@@ -96,7 +106,7 @@ export class CameraSource extends Emitter {
    * @param {{ take_over?: boolean }} [options]
    */
   async attach(options = {}) {
-    await this.#client.publish({ stream: this.stream, skeleton: MEDIAPIPE_33, publisher: this.#publisher, ...options });
+    await this.#client.publish({ stream: this.stream, skeleton: MEDIAPIPE_33, publisher: this.publisher, ...options });
     this.#published = true;
   }
 
@@ -151,6 +161,13 @@ export class RemoteSource extends Emitter {
     this.stream = stream;
   }
 
+  /** The session that the stream was being recorded as when it was last subscribed to. @type {string | null} */
+  recordedAs = null;
+
+  get size() {
+    return this.#size;
+  }
+
   /** What a recording of this source should remember. */
   get metadata() {
     return this.#sizeKnown ? { image_width: this.#size.width, image_height: this.#size.height } : {};
@@ -168,7 +185,8 @@ export class RemoteSource extends Emitter {
   }
 
   async attach() {
-    await this.#client.subscribe({ stream: this.stream, format: "binary" });
+    const { session_id: id } = await this.#client.subscribe({ stream: this.stream, format: "binary" });
+    this.recordedAs = id ?? null;
   }
 
   close() {
@@ -213,9 +231,4 @@ async function pictureOf({ image }) {
   } catch {
     return null;
   }
-}
-
-/** `crypto.randomUUID` is only there on secure pages. */
-function randomName() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
