@@ -4,6 +4,7 @@
 import { possiblePlacement } from "./canvas_mapping.js";
 import { STYLE } from "./pose_replay_style.js";
 import { RecordedPicture } from "./recorded_picture.js";
+import { CONTROLS_STYLE, makeControls } from "./replay_controls.js";
 import { ReplayMediaElement } from "./replay_media.js";
 import { ReplayStage } from "./replay_stage.js";
 import { StageGestures } from "./stage_gestures.js";
@@ -20,10 +21,10 @@ import { WebcamLayer } from "./webcam_layer.js";
 const USUAL_SIZE = { width: 640, height: 480 };
 
 const style = new CSSStyleSheet();
-style.replaceSync(STYLE);
+style.replaceSync(STYLE + CONTROLS_STYLE);
 
 export class PoseReplayElement extends ReplayMediaElement {
-  static observedAttributes = ["session", "server", "loop", "webcam", "mirrored", "picture", "adjustable"];
+  static observedAttributes = ["session", "server", "loop", "webcam", "mirrored", "picture", "adjustable", "controls"];
 
   #webcamVideo = layer("video", "webcam");
   #canvas = layer("canvas", "overlay");
@@ -36,6 +37,8 @@ export class PoseReplayElement extends ReplayMediaElement {
   #picture = new RecordedPicture(this.#picturePane, () => this.dispatchEvent(new Event("picturechange")));
   /** Which recording's picture is shown. */
   #pictured = "";
+  /** @type {HTMLElement | null} */
+  #controls = null;
   #webcam = new WebcamLayer(this.#webcamVideo, () => this.#webcamChanged());
 
   constructor() {
@@ -64,6 +67,15 @@ export class PoseReplayElement extends ReplayMediaElement {
   /** Whether webcam, picture and pose are shown as a mirror shows them. */
   set mirrored(mirrored) {
     this.toggleAttribute("mirrored", mirrored);
+  }
+
+  get controls() {
+    return this.hasAttribute("controls");
+  }
+
+  /** Whether there is a bar to play, scrub, mirror and fill the screen with. */
+  set controls(controls) {
+    this.toggleAttribute("controls", controls);
   }
 
   get webcam() {
@@ -191,6 +203,13 @@ export class PoseReplayElement extends ReplayMediaElement {
         break;
       case "adjustable":
         this.#gestures.enable(this.adjustable);
+        break;
+      case "controls":
+        if (this.controls && !this.#controls) {
+          this.#controls = makeControls(this);
+          /** @type {ShadowRoot} */ (this.shadowRoot).append(this.#controls);
+        }
+        if (this.#controls) this.#controls.hidden = !this.controls;
         break;
       case "webcam":
         if (!this.webcam) this.#webcam.close();
