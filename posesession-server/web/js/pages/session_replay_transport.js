@@ -23,9 +23,18 @@ export function useTransport(replay) {
   rate.replaceChildren(...RATES.map((value) => new Option(`${value}×`, String(value))));
   rate.value = "1";
   let backwards = false;
+  /** What was asked for and not answered yet: keys come faster than answers. @type {number | null} */
+  let wished = null;
 
   const playOrPause = () => (replay.paused ? replay.play() : replay.pause());
-  const setRate = (/** @type {number} */ size) => replay.setRate(backwards ? -size : size);
+  const setRate = async (/** @type {number} */ size) => {
+    wished = size;
+    try {
+      await replay.setRate(backwards ? -size : size);
+    } finally {
+      if (wished === size) wished = null;
+    }
+  };
   const turnRound = () => {
     backwards = !backwards;
     return replay.setRate(-replay.playbackRate);
@@ -51,7 +60,7 @@ export function useTransport(replay) {
     await replay.play();
   };
   const nudgeRate = (/** @type {1 | -1} */ by) => {
-    const size = Math.abs(replay.playbackRate);
+    const size = wished ?? Math.abs(replay.playbackRate);
     const next = by > 0 ? RATES.find((value) => value > size + 1e-9) : [...RATES].reverse().find((value) => value < size - 1e-9);
     return next === undefined ? undefined : setRate(next);
   };
@@ -70,6 +79,8 @@ export function useTransport(replay) {
   onClick("loop", () => toggleLoop("loop"));
   onClick("ping-pong", () => toggleLoop("ping_pong"));
   onClick("to-live", jumpToLive);
+  // While the pose is moved by hand, a click belongs to it.
+  onClick("replay", () => (replay.adjustable || byId("play", HTMLButtonElement).disabled ? undefined : playOrPause()));
   rate.addEventListener("change", () => void attempt(() => setRate(Number(rate.value))));
 
   const showState = () => {
