@@ -50,7 +50,7 @@ function usePicture(replay) {
     publishState({ webcam: webcamState === "off" || failed ? "none" : webcamState });
   });
   const showChoice = () => {
-    byId("picture-choice", HTMLElement).hidden = (/** @type {{ pictureKind?: string }} */ (/** @type {unknown} */ (replay)).pictureKind ?? "none") === "none";
+    byId("picture-choice", HTMLElement).hidden = replay.pictureKind === "none";
   };
   for (const name of ["recordingchange", "picturechange"]) replay.addEventListener(name, showChoice);
   replay.mirrored = mirror.checked;
@@ -84,7 +84,7 @@ function usePlacement(replay) {
     replay.placement = { scale: 2 ** Number(size.value), x: Number(x.value), y: Number(y.value) };
   };
   const show = () => {
-    const { scale, x: atX, y: atY } = replay.placement ?? { scale: 1, x: 0, y: 0 };
+    const { scale, x: atX, y: atY } = replay.placement;
     showSlider(size, Math.log2(scale), percent(scale));
     showSlider(x, atX, percent(atX));
     showSlider(y, atY, percent(atY));
