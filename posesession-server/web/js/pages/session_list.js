@@ -173,6 +173,11 @@ function showCount() {
   const nothing = cards.length === 0;
   for (const id of ["sessions", "list-head", "pager"]) byId(id, HTMLElement).hidden = nothing;
   byId("empty", HTMLElement).hidden = !nothing;
+  // Where there is nothing to find or to leaf through, only the first session's button is of use.
+  const isUnused = nothing && listing.q.trim() === "" && listing.status === "";
+  for (const id of ["filter", "record"]) byId(id, HTMLElement).hidden = isUnused;
+  byId("leaf", HTMLElement).hidden = next === null && listing.cursor === "";
+  byId("page-size-choice", HTMLElement).hidden = next === null && listing.cursor === "" && cards.length <= PAGE_SIZES[0];
   if (nothing) showEmptiness();
   setText("range", rangeText());
   previousPage.disabled = listing.cursor === "";

@@ -47,13 +47,13 @@ export function titleOf({ name }) {
 }
 
 /**
- * Reads the tags that a session was given.
+ * Reads the tags that a session was given; metadata is anybody's, so that what is no text is no tag.
  * @param {SessionRecording} session
  * @returns {string[]}
  */
 export function tagsOf({ metadata: { tags } }) {
   const given = Array.isArray(tags) ? tags : typeof tags === "string" ? tags.split(",") : [];
-  return given.map((tag) => String(tag).trim()).filter((tag) => tag !== "");
+  return given.flatMap((tag) => (typeof tag === "string" && tag.trim() !== "" ? [tag.trim()] : []));
 }
 
 /** One entry of the list. */
@@ -61,6 +61,7 @@ export class SessionCard {
   element = element("li", "", "card");
   canvas = element("canvas");
   link = element("a", "", "session-name");
+  #name = element("span");
   checkbox = element("input");
   /** What gives way to the form while the session is renamed. */
   view = element("div", "", "view");
@@ -100,7 +101,7 @@ export class SessionCard {
     this.session = session;
     const { title } = this;
     this.element.dataset.status = session.status;
-    setText(this.link, title);
+    setText(this.#name, title);
     this.link.href = `/session_replay.html?session=${encodeURIComponent(session.id)}`;
     this.checkbox.setAttribute("aria-label", `Select ${title}`);
     setText(this.#description, session.description);
@@ -153,6 +154,7 @@ export class SessionCard {
   /** @param {(action: CardAction, card: SessionCard) => void} onAction */
   #fillView(onAction) {
     const heading = element("h2");
+    this.link.append(this.#name);
     heading.append(this.link);
     const facts = element("p", "", "facts");
     facts.append(this.#date, " ", this.#figures);

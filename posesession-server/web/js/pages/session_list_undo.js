@@ -55,7 +55,7 @@ export class UndoBar {
     if (!this.isOffered) return;
     const left = Math.min(...this.#deleted.map(({ until }) => until)) - now;
     setText("undo-text", this.#text());
-    setText("undo-countdown", `${Math.ceil(left / 1000)} s`);
+    setText("undo-countdown", `${Math.ceil(left / 1000)} s left`);
     this.#timer = window.setTimeout(() => void attempt(() => this.#show()), TICK_MS);
   }
 
