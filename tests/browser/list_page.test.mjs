@@ -196,6 +196,15 @@ describe("the list of sessions", { timeout: 400_000 }, () => {
     await page.close();
   });
 
+  test("an address of a page that is not there leads to the first one, and says so", async () => {
+    await seed(["Squat"]);
+    const page = await openList("?sort=name+asc&cursor=nonsense", { expect: [/GET .*cursor=nonsense.*: 400/, /status of 400/] });
+    await waitForNames(page, ["Squat"]);
+    await page.locator("#notice", { hasText: "this is the first one" }).waitFor();
+    assert.equal(new URL(page.url()).search, "?sort=name+asc");
+    await page.close();
+  });
+
   test("a search without result says so and offers to leave it", async () => {
     await seed(["Squat"]);
     const page = await openList(`?q=${encodeURIComponent(HOSTILE)}&status=failed`);
@@ -495,6 +504,10 @@ describe("the list of sessions", { timeout: 400_000 }, () => {
     await page.reload();
     await waitForNames(page, all.slice(25));
     await page.keyboard.press("p");
+    await waitForNames(page, all.slice(0, 25));
+    await page.click("#next-page");
+    await waitForNames(page, all.slice(25));
+    await page.click("#previous-page");
     await waitForNames(page, all.slice(0, 25));
     await page.keyboard.press("/");
     await page.keyboard.type("S29");

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addressOf, listingFrom, queryOf } from "../js/pages/session_list_address.js";
 import { PageTrail } from "../js/pages/session_list_trail.js";
+import { rangeText } from "../js/pages/session_list_words.js";
 
 const usual = listingFrom("", 50);
 
@@ -63,4 +64,14 @@ test("broken storage is no storage", () => {
   const trail = new PageTrail({ getItem: () => "{", setItem: () => assert.fail("full") });
   trail.note(usual, "b");
   assert.equal(trail.before({ ...usual, cursor: "b" }), "");
+});
+
+test("the page says which part of how many it shows, as far as it is known", () => {
+  assert.equal(rangeText({ count: 1, before: 0, total: null, isLast: true }), "1 session");
+  assert.equal(rangeText({ count: 12, before: 0, total: 12, isLast: true }), "12 sessions");
+  assert.equal(rangeText({ count: 50, before: 50, total: 10_000, isLast: false }), `51–100 of ${(10_000).toLocaleString()} sessions`);
+  assert.equal(rangeText({ count: 3, before: 50, total: null, isLast: true }), "51–53 of 53 sessions");
+  assert.equal(rangeText({ count: 50, before: 50, total: null, isLast: false }), "Sessions 51–100");
+  assert.equal(rangeText({ count: 50, before: null, total: 120, isLast: false }), "50 of 120 sessions");
+  assert.equal(rangeText({ count: 50, before: null, total: null, isLast: false }), "50 sessions");
 });

@@ -7,16 +7,17 @@ import { deleteSessions, downloadSessions, downloadVideo, restoreSessions, saveS
 import { addressOf, listingFrom, PAGE_SIZES, queryOf, USUAL_PAGE_SIZE } from "./session_list_address.js";
 import { isLive, SessionCard } from "./session_list_card.js";
 import { editCard } from "./session_list_edit.js";
-import { neighbour } from "./session_list_grid.js";
+import { Filter } from "./session_list_filter.js";
+import { useListKeys } from "./session_list_keys.js";
 import { LivePoll } from "./session_list_live.js";
 import { announce, causeOf, clearNotice, showFailure } from "./session_list_notice.js";
 import { Selection } from "./session_list_selection.js";
 import { Thumbnails } from "./session_list_thumbnails.js";
 import { PageTrail } from "./session_list_trail.js";
 import { UndoBar } from "./session_list_undo.js";
+import { rangeText, showEmptiness, showUnknown } from "./session_list_words.js";
 import { byId, onClick, publishState, setText } from "./dom.js";
-import { useShortcuts } from "./keyboard.js";
-import { preference, setPreference } from "./preferences.js";
+import { preference } from "./preferences.js";
 
 /**
  * @typedef {import("../session_api.js").SessionRecording} SessionRecording
@@ -25,14 +26,8 @@ import { preference, setPreference } from "./preferences.js";
  * @typedef {import("./session_list_card.js").CardAction} CardAction
  */
 
-const SEARCH_DELAY_MS = 250;
-
 const api = new SessionApi();
 const list = byId("sessions", HTMLUListElement);
-const search = byId("search", HTMLInputElement);
-const statusFilter = byId("status-filter", HTMLSelectElement);
-const sort = byId("sort", HTMLSelectElement);
-const pageSize = byId("page-size", HTMLSelectElement);
 const previousPage = byId("previous-page", HTMLButtonElement);
 const nextPage = byId("next-page", HTMLButtonElement);
 
@@ -41,6 +36,7 @@ const thumbnails = new Thumbnails(api);
 const selection = new Selection(() => cards);
 const undo = new UndoBar(restore);
 const live = new LivePoll(lookAtLive);
+const filter = new Filter((change, options) => void show(change, options));
 
 let listing = readAddress();
 /** @type {SessionCard[]} */
@@ -53,9 +49,6 @@ let total = null;
 let current = null;
 /** The answer that is waited for; one to an older question is not shown. */
 let asking = new AbortController();
-let searchTimer = 0;
-/** Whether the words that are being typed have their own place in the tab's history yet. */
-let typing = false;
 
 /** @returns {Storage | null} */
 function tabStorage() {
@@ -92,7 +85,7 @@ async function load({ focus = false } = {}) {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  writeFilter();
+  filter.write(listing);
   list.ariaBusy = "true";
   publishState({ state: "loading" });
   try {
@@ -129,7 +122,7 @@ async function failToLoad(error, focus) {
   }
   publishState({ state: "failed" });
   if (cards.length > 0) showFailure(`Loading the sessions failed: ${causeOf(error)}`, () => load({ focus }));
-  else showEmptiness(error);
+  else showUnknown(error);
 }
 
 /** @param {SessionRecording[]} sessions */
@@ -143,18 +136,19 @@ function replaceCards(sessions) {
     thumbnails.watch(card);
   }
   showCount();
-  announce(byId("empty", HTMLElement).hidden ? rangeText() : byId("empty-title", HTMLElement).textContent ?? "");
+  announce(cards.length > 0 ? shownRange() : byId("empty-title", HTMLElement).textContent ?? "");
 }
 
 /**
- * Takes cards away whose sessions are no more; the focus goes to what took their place.
+ * Takes cards away whose sessions are no more.
  * @param {SessionRecording[]} sessions
+ * @param {{ focus?: boolean }} [options] `focus`: it goes to what takes their place, wherever it was
  */
-function removeCards(sessions) {
+function removeCards(sessions, { focus = false } = {}) {
   const ids = new Set(sessions.map(({ id }) => id));
   const removed = cards.filter(({ session }) => ids.has(session.id));
   if (removed.length === 0) return;
-  const hadFocus = removed.some(({ element }) => element.contains(document.activeElement)) || document.activeElement === document.body;
+  const hadFocus = focus || removed.some(({ element }) => element.contains(document.activeElement));
   const after = cards.slice(cards.indexOf(removed[0])).find((card) => !removed.includes(card));
   cards = cards.filter((card) => !removed.includes(card));
   for (const card of removed) {
@@ -178,54 +172,17 @@ function showCount() {
   for (const id of ["filter", "record"]) byId(id, HTMLElement).hidden = isUnused;
   byId("leaf", HTMLElement).hidden = next === null && listing.cursor === "";
   byId("page-size-choice", HTMLElement).hidden = next === null && listing.cursor === "" && cards.length <= PAGE_SIZES[0];
-  if (nothing) showEmptiness();
-  setText("range", rangeText());
+  if (nothing) showEmptiness(listing);
+  setText("range", shownRange());
   previousPage.disabled = listing.cursor === "";
   nextPage.disabled = next === null;
   selection.update();
   publishState({ sessionCount: cards.length });
 }
 
-/** Says which part of how many is shown: `51–100 of 10,000 sessions`. */
-function rangeText() {
-  const before = trail.pagesBefore(listing);
-  const first = before === null ? null : before * listing.limit + 1;
-  const last = first === null ? null : first + cards.length - 1;
-  const all = total ?? (next === null ? last : null);
-  const unit = all === 1 || (all === null && cards.length === 1) ? "session" : "sessions";
-  if (all === cards.length) return `${all.toLocaleString()} ${unit}`;
-  const part = first === null || last === null ? String(cards.length) : `${first.toLocaleString()}–${last.toLocaleString()}`;
-  return all === null ? `${unit === "session" ? "Session" : "Sessions"} ${part}` : `${part} of ${all.toLocaleString()} ${unit}`;
-}
-
-/** @param {unknown} [failure] why it is not known whether there are any */
-function showEmptiness(failure) {
-  const words = listing.q.trim();
-  const filtered = words !== "" || listing.status !== "";
-  byId("empty", HTMLElement).hidden = false;
-  byId("empty-record", HTMLElement).hidden = failure !== undefined || filtered;
-  byId("clear-filter", HTMLElement).hidden = failure !== undefined || !filtered;
-  byId("load-again", HTMLElement).hidden = failure === undefined;
-  if (failure !== undefined) {
-    setText("empty-title", "The sessions could not be loaded");
-    const cause = causeOf(failure);
-    setText("empty-text", cause.charAt(0).toUpperCase() + cause.slice(1));
-    announce(`The sessions could not be loaded: ${cause}`);
-  } else if (filtered) {
-    const status = listing.status === "" ? "" : ` with the status ${listing.status}`;
-    setText("empty-title", words === "" ? `No session${status}` : `No session${status} matches “${words}”`);
-    setText("empty-text", "All words must occur in a session's name, description, tags or other metadata.");
-  } else {
-    setText("empty-title", "No sessions yet");
-    setText("empty-text", "Stand before the camera and press Record. When you press Stop, the session appears here.");
-  }
-}
-
-function writeFilter() {
-  if (search.value.trim() !== listing.q.trim()) search.value = listing.q;
-  statusFilter.value = listing.status;
-  sort.value = listing.order;
-  pageSize.value = String(listing.limit);
+function shownRange() {
+  const pages = trail.pagesBefore(listing);
+  return rangeText({ count: cards.length, before: pages === null ? null : pages * listing.limit, total, isLast: next === null });
 }
 
 function focusFirst() {
@@ -256,14 +213,14 @@ async function act(action, card) {
 /** @param {SessionCard[]} chosen */
 function remove(chosen) {
   return deleteSessions(api, chosen.map(({ session }) => session), (outcome) => {
-    removeCards([...outcome.done, ...outcome.gone]);
+    removeCards([...outcome.done, ...outcome.gone], { focus: true });
     undo.add(outcome.done);
   });
 }
 
 /** @param {Outcome} outcome of what changed nothing itself */
 function settle({ gone }) {
-  removeCards(gone);
+  removeCards(gone, { focus: true });
 }
 
 /** @param {SessionCard} card */
@@ -317,59 +274,22 @@ async function lookAtLive() {
   return cards.some(({ session }) => isLive(session));
 }
 
-/** @param {"next" | "previous" | "up" | "down"} step */
-function move(step) {
-  neighbour(cards, current, step)?.link.focus();
-}
-
-/** @param {(card: SessionCard) => unknown} action */
-function withCurrent(action) {
-  return { action: () => current && action(current), when: () => current !== null };
-}
-
-const inList = () => list.contains(document.activeElement);
-
 list.addEventListener("focusin", ({ target }) => {
   current = cards.find(({ element }) => element.contains(/** @type {Node} */ (target))) ?? null;
-});
-search.addEventListener("input", () => {
-  clearTimeout(searchTimer);
-  searchTimer = window.setTimeout(searchNow, SEARCH_DELAY_MS);
-});
-search.addEventListener("change", () => {
-  typing = false;
-});
-
-function searchNow() {
-  clearTimeout(searchTimer);
-  if (search.value.trim() === listing.q.trim()) return;
-  const replace = typing;
-  typing = true;
-  void show({ q: search.value }, { replace });
-}
-
-byId("filter", HTMLFormElement).addEventListener("submit", (event) => {
-  event.preventDefault();
-  searchNow();
-});
-statusFilter.addEventListener("change", () => void show({ status: statusFilter.value }));
-sort.addEventListener("change", () => void show({ order: /** @type {Listing["order"]} */ (sort.value) }));
-pageSize.addEventListener("change", () => {
-  setPreference("list.page_size", pageSize.value);
-  void show({ limit: Number(pageSize.value) });
 });
 onClick("next-page", showNext);
 onClick("previous-page", showPrevious);
 onClick("load-again", () => load());
 onClick("clear-filter", async () => {
+  filter.settle();
   await show({ q: "", status: "" });
-  search.focus();
+  filter.focus();
 });
 onClick("delete-selected", () => remove(selection.chosen));
 onClick("download-selected", () => downloadSessions(api, selection.chosen.map(({ session }) => session), settle));
 addEventListener("popstate", () => {
   listing = readAddress();
-  typing = false;
+  filter.settle();
   void load();
 });
 // A page that Back took out of the browser's memory shows what was, not what is.
@@ -378,26 +298,17 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 
 drawIcons(document);
-useShortcuts([
-  { keys: ["/"], label: "Search", action: () => search.select() },
-  { keys: ["n"], label: "Next page", action: showNext },
-  { keys: ["p"], label: "Previous page", action: showPrevious },
-  { keys: ["j"], label: "Next session", action: () => move("next") },
-  { keys: ["k"], label: "Previous session", action: () => move("previous") },
-  { keys: ["ArrowRight"], label: "Session to the right", action: () => move("next"), when: inList },
-  { keys: ["ArrowLeft"], label: "Session to the left", action: () => move("previous"), when: inList },
-  { keys: ["ArrowDown"], label: "Session below", action: () => move("down"), when: inList },
-  { keys: ["ArrowUp"], label: "Session above", action: () => move("up"), when: inList },
-  { keys: ["Enter"], label: "Open the session", ...withCurrent((card) => card.link.click()) },
-  { keys: ["e"], label: "Rename and describe it", ...withCurrent(edit) },
-  { keys: ["x"], label: "Select it", ...withCurrent((card) => selection.toggle(card)) },
-  { keys: ["Shift+X"], label: "Select all between", ...withCurrent((card) => selection.toggle(card, { range: true })) },
-  {
-    keys: ["Delete"],
-    label: "Delete it, or all that are selected",
-    action: () => remove(selection.chosen.length > 0 || !current ? selection.chosen : [current]),
-    when: () => current !== null || selection.chosen.length > 0,
-  },
-  { keys: ["u"], label: "Undo deleting", action: () => undo.undo(), when: () => undo.isOffered },
-]);
+useListKeys({
+  cards: () => cards,
+  current: () => current,
+  search: () => filter.focus(),
+  nextPage: showNext,
+  previousPage: showPrevious,
+  edit,
+  select: (card, range) => selection.toggle(card, { range }),
+  remove: (card) => remove(selection.chosen.length > 0 || !card ? selection.chosen : [card]),
+  canRemove: () => current !== null || selection.chosen.length > 0,
+  undo: () => undo.undo(),
+  canUndo: () => undo.isOffered,
+});
 void load();
