@@ -2,6 +2,7 @@
 // <pose-replay session="ID">: a recorded session in, its pose over the live webcam out, with the interface of a media element.
 
 import { possiblePlacement } from "./canvas_mapping.js";
+import { define, sharedStyle } from "./custom_element.js";
 import { STYLE } from "./pose_replay_style.js";
 import { RecordedPicture } from "./recorded_picture.js";
 import { CONTROLS_STYLE, makeControls } from "./replay_controls.js";
@@ -20,8 +21,7 @@ import { WebcamLayer } from "./webcam_layer.js";
 /** Where neither the recording nor a webcam says what the picture's shape was. */
 const USUAL_SIZE = { width: 640, height: 480 };
 
-const style = new CSSStyleSheet();
-style.replaceSync(STYLE + CONTROLS_STYLE);
+const style = sharedStyle(STYLE + CONTROLS_STYLE);
 
 export class PoseReplayElement extends ReplayMediaElement {
   static observedAttributes = ["session", "server", "loop", "webcam", "mirrored", "picture", "adjustable", "controls"];
@@ -55,7 +55,7 @@ export class PoseReplayElement extends ReplayMediaElement {
     panes.className = "panes";
     panes.append(this.#stagePane, this.#picturePane);
     const root = this.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [style];
+    root.adoptedStyleSheets = style;
     root.append(panes, this.#messageLine);
     this.#webcamVideo.addEventListener("resize", () => this.#shapeChanged());
   }
@@ -325,4 +325,4 @@ function recordedSize(metadata) {
   return width > 0 && height > 0 ? { width, height } : null;
 }
 
-if (!customElements.get("pose-replay")) customElements.define("pose-replay", PoseReplayElement);
+define("pose-replay", PoseReplayElement);

@@ -1,5 +1,6 @@
 // @ts-check
-// The browser library of posesession, without dependencies: record, replay and manage sessions of human poses.
+// The browser library of posesession, without dependencies: record, replay and manage sessions of human poses; <pose-replay>
+// and <pose-timeline> for pages that show them.
 //
 //     import { RecordClient, ReplayClient, SessionApi } from "./posesession.js";
 //
@@ -15,6 +16,8 @@
 //     await replay.connect();
 //     await replay.play();
 
+export { PoseReplayElement } from "./pose_replay.js";
+export { PoseTimelineElement } from "./timeline.js";
 export { RecordClient } from "./record_client.js";
 export { ReplayClient } from "./replay_client.js";
 export { ApiError, SessionApi } from "./session_api.js";

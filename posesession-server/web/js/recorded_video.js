@@ -40,6 +40,8 @@ export class RecordedVideo {
   #offsetMs = NaN;
   #callback = 0;
   #listening = new AbortController();
+  /** As it was followed last. @type {Clock | null} */
+  #clock = null;
 
   /**
    * @param {HTMLVideoElement} video
@@ -50,7 +52,9 @@ export class RecordedVideo {
     this.#video = video;
     this.#stage = stage;
     this.#start = start;
-    video.addEventListener("seeked", this.#seeked, { signal: this.#listening.signal });
+    const { signal } = this.#listening;
+    video.addEventListener("seeked", this.#seeked, { signal });
+    video.addEventListener("loadedmetadata", this.#followAgain, { signal });
     this.#awaitPicture();
   }
 
@@ -72,8 +76,10 @@ export class RecordedVideo {
   }
 
   /** @param {Clock} clock */
-  follow({ position, rate, playing }) {
+  follow(clock) {
+    const { position, rate, playing } = clock;
     const video = this.#video;
+    this.#clock = clock;
     if (video.readyState < HTMLMediaElement.HAVE_METADATA) return;
     const course = pictureCourse({
       playing,
@@ -107,6 +113,12 @@ export class RecordedVideo {
   #seeked = () => {
     const took = (performance.now() - this.#seekBegunMs) / 1000;
     this.#seekSeconds += SEEK_WEIGHT * (took - this.#seekSeconds);
+    this.#followAgain();
+  };
+
+  /** Where the replay stands, nothing else would: it may have gone elsewhere while the video could not follow. */
+  #followAgain = () => {
+    if (this.#clock && !this.#clock.playing) this.follow(this.#clock);
   };
 
   #awaitPicture() {

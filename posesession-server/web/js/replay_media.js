@@ -1,6 +1,7 @@
 // @ts-check
 // A session of a server in; playback with the properties, methods and events of media elements out.
 
+import { ElementBase } from "./custom_element.js";
 import { PosesessionError } from "./errors.js";
 import { mediaEvents } from "./media_events.js";
 import { ReplayClient } from "./replay_client.js";
@@ -47,7 +48,7 @@ const NOTHING = { readyState: 0, duration: NaN, status: "closed", paused: true, 
  * `pause`, `waiting`, `timeupdate`, `seeking`, `seeked`, `ratechange`, `ended`, `error`, `emptied`), and `statechange` (of
  * `status`), `recordingchange`, `rangechange`.
  */
-export class ReplayMediaElement extends HTMLElement {
+export class ReplayMediaElement extends ElementBase {
   /** @type {ReplayConnection | null} */
   #connection = null;
   /** @type {Message | null} */
@@ -178,6 +179,7 @@ export class ReplayMediaElement extends HTMLElement {
       status: this.status,
       error: this.error,
       trouble: this.#trouble,
+      foreign: this.server === location.origin ? null : location.origin,
       lost: this.#session !== null,
       live: this.live,
       frameCount: this.frameCount,

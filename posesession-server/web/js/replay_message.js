@@ -9,6 +9,7 @@ import { describeError } from "./errors.js";
  * @property {string} status
  * @property {import("./errors.js").PosesessionError | null} error why it failed for good
  * @property {import("./errors.js").PosesessionError | null} trouble why it is not connected at the moment
+ * @property {string | null} foreign the page's origin, where it is not the server's
  * @property {boolean} lost whether it was connected before
  * @property {boolean} live
  * @property {number} frameCount NaN: not known
@@ -19,10 +20,14 @@ import { describeError } from "./errors.js";
  * @param {Situation} situation
  * @returns {string} empty when the picture says all
  */
-export function replayMessage({ chosen, status, error, trouble, lost, live, frameCount, cause }) {
+export function replayMessage({ chosen, status, error, trouble, foreign, lost, live, frameCount, cause }) {
   if (!chosen) return "No session is chosen.";
   if (status === "failed") return failure(error);
   if (status === "connecting") {
+    // What a server says to a page that it doesn't let in, the browser keeps from the page.
+    if (trouble?.code === "connect_failed" && foreign && !lost) {
+      return `The server cannot be reached. Is it running, and does it let this page in (posesession serve --allow-origin ${foreign})? Trying again…`;
+    }
     if (trouble) return `${lost ? "The connection was lost: " : ""}${sentence(lost ? trouble.message : describeError(trouble))} Trying again…`;
     return lost ? "The connection was lost. Connecting again…" : "";
   }

@@ -2,6 +2,7 @@
 // <pose-timeline>: a replay in; a scrubber with its markers, pauses and gaps out, and a preview of the pose under the pointer.
 
 import { socketUrl } from "./command_socket.js";
+import { define, ElementBase, sharedStyle } from "./custom_element.js";
 import { formatTime } from "./format.js";
 import { PosePreview } from "./pose_preview.js";
 import { TIMELINE_STYLE } from "./timeline_style.js";
@@ -40,11 +41,10 @@ const MIN_RANGE_SECONDS = 0.05;
 /** What may change the picture; while it plays, the display's own rate is followed. */
 const CHANGES = ["loadedmetadata", "durationchange", "recordingchange", "rangechange", "statechange", "timeupdate", "seeking", "seeked", "emptied", "frame"];
 
-const style = new CSSStyleSheet();
-style.replaceSync(TIMELINE_STYLE);
+const style = sharedStyle(TIMELINE_STYLE);
 
 /** A slider over a replay's time. Scrubbing seeks at once; a replay that plays goes on once it is let go. */
-export class PoseTimelineElement extends HTMLElement {
+export class PoseTimelineElement extends ElementBase {
   #parts = makeParts();
   /** @type {Replay | null} */
   #replay = null;
@@ -67,7 +67,7 @@ export class PoseTimelineElement extends HTMLElement {
     super();
     const { root, track, handles } = this.#parts;
     this.attachShadow({ mode: "open" }).append(...root);
-    /** @type {ShadowRoot} */ (this.shadowRoot).adoptedStyleSheets = [style];
+    /** @type {ShadowRoot} */ (this.shadowRoot).adoptedStyleSheets = style;
     track.addEventListener("pointerdown", (event) => this.#grab(event));
     track.addEventListener("pointermove", (event) => this.#move(event));
     track.addEventListener("pointerup", (event) => this.#release(event));
@@ -474,4 +474,4 @@ function made(tag, className) {
   return part;
 }
 
-if (!customElements.get("pose-timeline")) customElements.define("pose-timeline", PoseTimelineElement);
+define("pose-timeline", PoseTimelineElement);

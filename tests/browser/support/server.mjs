@@ -15,47 +15,46 @@ const STOP_TIMEOUT_MS = 15_000;
 /** A running server. */
 export class Server {
   #child;
-  #folder;
+  #options;
   #log;
 
   /**
    * @param {import("node:child_process").ChildProcess} child
-   * @param {string} folder
+   * @param {{ folder: string, vision: string, switches: string[] }} options
    * @param {string} address
    * @param {string[]} log
    */
-  constructor(child, folder, address, log) {
+  constructor(child, options, address, log) {
     this.#child = child;
-    this.#folder = folder;
+    this.#options = options;
     this.#log = log;
     this.address = address;
   }
 
   /**
    * Starts it and waits until it listens.
-   * @param {{ vision?: string }} [options] the folder with the browser's pose model
+   * @param {{ vision?: string, switches?: string[] }} [options] the folder with the browser's pose model; more of `serve`'s switches
    */
-  static async start({ vision = visionFolder() } = {}) {
+  static async start({ vision = visionFolder(), switches = [] } = {}) {
     const folder = await mkdtemp(path.join(tmpdir(), "posesession-browser-"));
-    const child = spawn(
-      serverBinary(),
-      ["serve", "--listen", "127.0.0.1:0", "--data", path.join(folder, "data"), "--vision", vision],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
+    const options = { folder, vision, switches };
     /** @type {string[]} */
     const log = [];
-    child.stderr?.on("data", (data) => log.push(String(data)));
-    const address = await new Promise((resolve, reject) => {
-      const lines = createInterface({ input: /** @type {import("node:stream").Readable} */ (child.stdout) });
-      lines.once("line", (line) => {
-        const found = /http:\/\/\S+/.exec(line);
-        if (found) resolve(found[0].replace(/\/$/, ""));
-        else reject(new Error(`the server's first line has no address: ${line}`));
-      });
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it listened:\n${log.join("")}`)));
-    });
-    return new Server(child, folder, address, log);
+    const { child, address } = await run(options, "127.0.0.1:0", log);
+    return new Server(child, options, address, log);
+  }
+
+  /** Ends it at once, as if its machine had lost its power; its data stay. */
+  async crash() {
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+
+  /** Starts it again after a crash, where it was and with what it had. */
+  async startAgain() {
+    const { child } = await run(this.#options, new URL(this.address).host, this.#log);
+    this.#child = child;
   }
 
   get log() {
@@ -101,7 +100,33 @@ export class Server {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_TIMEOUT_MS);
     const [code] = await exited;
     clearTimeout(timer);
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#options.folder, { recursive: true, force: true });
     return code;
   }
+}
+
+/**
+ * @param {{ folder: string, vision: string, switches: string[] }} options
+ * @param {string} listen
+ * @param {string[]} log
+ * @returns {Promise<{ child: import("node:child_process").ChildProcess, address: string }>}
+ */
+async function run({ folder, vision, switches }, listen, log) {
+  const child = spawn(
+    serverBinary(),
+    ["serve", "--listen", listen, "--data", path.join(folder, "data"), "--vision", vision, ...switches],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  child.stderr?.on("data", (data) => log.push(String(data)));
+  const address = await new Promise((resolve, reject) => {
+    const lines = createInterface({ input: /** @type {import("node:stream").Readable} */ (child.stdout) });
+    lines.once("line", (line) => {
+      const found = /http:\/\/\S+/.exec(line);
+      if (found) resolve(found[0].replace(/\/$/, ""));
+      else reject(new Error(`the server's first line has no address: ${line}`));
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it listened:\n${log.join("")}`)));
+  });
+  return { child, address };
 }
