@@ -120,9 +120,11 @@ describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => 
     assert.equal(await page.textContent("#about"), `${HOSTILE_NAME}: ${FRAMES} poses in 4.0 seconds.`);
     assert.equal(await page.evaluate(() => "hacked" in window), false, "the name was run");
     assert.ok((await overlay(page)).drawn > 100, "no pose is drawn");
-    await page.click("#play");
+    await page.getByRole("button", { name: "Play" }).click();
     await page.waitForFunction(() => /** @type {any} */ (document.querySelector("pose-replay")).currentTime > 0.5);
-    assert.equal(await page.textContent("#play"), "Pause");
+    await page.getByRole("button", { name: "Pause" }).waitFor();
+    await page.click("#slow");
+    await page.waitForFunction(() => /** @type {any} */ (document.querySelector("pose-replay")).playbackRate === 0.5);
     await screenshot(page, "embed-1");
     await page.click("#webcam");
     await page.waitForFunction(() => /** @type {any} */ (document.querySelector("pose-replay")).webcamState === "live");
@@ -158,6 +160,25 @@ describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => 
       markers: rest.markers, gaps: 1, frameCount: FRAMES, frameNumber: 0, live: false, message: "",
     });
     assert.ok(rest.markers.some(([kind, label]) => kind === "user" && label === "deep"));
+    await page.close();
+  });
+
+  test("what a page set before the element was known is heeded", async () => {
+    const page = await openEmpty();
+    await page.evaluate((session) => {
+      const replay = Object.assign(document.createElement("pose-replay"), { session, mirrored: true, lineWidth: 3 });
+      Object.assign(window, { replay });
+      document.body.append(replay);
+    }, session);
+    await page.evaluate(
+      async ({ library, server }) => {
+        /** @type {any} */ (window).replay.server = server;
+        await import(library);
+      },
+      { library: `${server.address}/js/posesession.js`, server: server.address },
+    );
+    await settled(page, ["paused"]);
+    assert.deepEqual(await of(page, (replay) => [replay.getAttribute("session"), replay.mirrored, replay.lineWidth]), [session, true, 3]);
     await page.close();
   });
 

@@ -173,6 +173,7 @@ export class PoseReplayElement extends ReplayMediaElement {
   }
 
   connectedCallback() {
+    this.#takeOver();
     this.#stage.start();
     this.#describe();
     if (this.webcam) void this.#webcam.open();
@@ -258,6 +259,15 @@ export class PoseReplayElement extends ReplayMediaElement {
     const { message } = this;
     if (this.#messageLine.textContent !== message) this.#messageLine.textContent = message;
     this.#messageLine.hidden = message === "";
+  }
+
+  /** Heeds what a page set before this module was loaded: it would hide the accessors. */
+  #takeOver() {
+    for (const name of Object.getOwnPropertyNames(this).filter((own) => own in PoseReplayElement.prototype)) {
+      const value = Reflect.get(this, name);
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
   }
 
   /** @param {Placement} placement */
