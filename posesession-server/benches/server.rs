@@ -76,6 +76,7 @@ async fn main() -> Outcome<()> {
     let server = Server::start(&data)?;
     recording(&server, folder.path()).await?;
     first_frames_and_seeks(&server, long).await?;
+    angles(&server, long).await?;
     memory(&server, long).await?;
     timing(&server, long).await?;
     viewers(&server).await?;
@@ -220,6 +221,21 @@ async fn first_frames_and_seeks(server: &Server, session: SessionId) -> Outcome<
     }
     print_quantiles(&format!("connect to first frame, {LONG_SESSION_FRAMES} frames"), firsts);
     print_quantiles("seek to its frame", seeks);
+    Ok(())
+}
+
+/// How long the plot of two joints over a whole session takes, from the request to the last byte.
+async fn angles(server: &Server, session: SessionId) -> Outcome<()> {
+    let query = "names=left_knee,right_knee&points=1000";
+    let url = format!("http://{}/api/sessions/{session}/angles?{query}", server.address);
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let mut plots = Vec::new();
+    for _ in 0..20 {
+        let begun = Instant::now();
+        client.get(&url).send().await?.error_for_status()?.bytes().await?;
+        plots.push(begun.elapsed());
+    }
+    print_quantiles(&format!("plot 2 angles of {LONG_SESSION_FRAMES} frames"), plots);
     Ok(())
 }
 
