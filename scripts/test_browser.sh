@@ -2,6 +2,8 @@
 # Tests the pages in a real browser with a real person as its webcam's picture, the Python streamer as a
 # publisher of its own, and the demo. Fetches what these need; the server has to be built before
 # (POSESESSION_BIN, else target/release/posesession). Screenshots go to target/screenshots.
+#
+# test_browser.sh [FILE...]: all of them, or only these.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,4 +21,5 @@ done
 "$web/node_modules/.bin/tsc" -p tests/browser/tsconfig.json
 
 # One file at a time: each keeps the pose model busy, and poses have a pace to hold.
-node --test --test-concurrency=1 tests/browser/*.test.mjs
+[ $# -gt 0 ] || set -- tests/browser/*.test.mjs
+node --test --test-concurrency=1 "$@"

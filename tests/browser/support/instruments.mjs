@@ -49,11 +49,11 @@ export async function addInstruments(page) {
       }
     };
 
-    // A skeleton is lines and dots on the canvas over the picture; what else draws has no `overlay` in its canvas's names.
+    // The stage is cleared before each pose; a page's other canvases are not the one in question.
     const prototype = CanvasRenderingContext2D.prototype;
     const clearRect = prototype.clearRect;
     prototype.clearRect = function (...box) {
-      if (this.canvas.id === "overlay" || this.canvas.matches("[part~=overlay]")) hasDrawn = true;
+      if (this.canvas.id === "overlay") hasDrawn = true;
       clearRect.apply(this, box);
     };
 
@@ -83,6 +83,19 @@ export async function addInstruments(page) {
       },
     });
   });
+}
+
+/**
+ * Plays the replay of a page, at a rate that its controls may not offer.
+ * @param {Page} page
+ * @param {number} rate
+ */
+export function playAt(page, rate) {
+  return page.evaluate((wanted) => {
+    const replay = /** @type {any} */ (document.querySelector("pose-replay"));
+    replay.playbackRate = wanted;
+    return replay.play();
+  }, rate);
 }
 
 /**
