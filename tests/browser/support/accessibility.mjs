@@ -197,11 +197,13 @@ async function addProbe(page) {
       return element === (checked ?? group[0]);
     };
 
-    /** What a finger can hit: a field together with its label. @param {Element} element */
+    /** What a finger can hit: a field together with its label, a link with what it lays over a card. @param {Element} element */
     const target = (element) => {
       const boxes = [element, ...(/** @type {HTMLInputElement} */ (element).labels ?? [])]
         .filter((part) => part.checkVisibility())
         .map((part) => part.getBoundingClientRect());
+      const { content, position, width, height } = getComputedStyle(element, "::after");
+      if (content !== "none" && position === "absolute") boxes.push(new DOMRect(0, 0, parseFloat(width), parseFloat(height)));
       return { width: Math.max(...boxes.map(({ width }) => width)), height: Math.max(...boxes.map(({ height }) => height)) };
     };
 
@@ -231,9 +233,9 @@ async function addProbe(page) {
       }
     };
 
-    /** @param {Element} element */
+    /** A control may show its focus on its label or on the card that it stands for. @param {Element} element */
     const look = (element) => {
-      const parts = [element, element.parentElement, ...(/** @type {HTMLInputElement} */ (element).labels ?? [])].filter((part) => part !== null);
+      const parts = [element, element.parentElement, element.closest("li, tr, article"), ...(/** @type {HTMLInputElement} */ (element).labels ?? [])].filter((part) => part !== null);
       return parts
         .map((part) => {
           const { outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor, textDecorationLine } = getComputedStyle(part);
