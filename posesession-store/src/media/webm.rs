@@ -141,7 +141,7 @@ impl Body {
     fn take(&mut self, block: Block, out: &mut Vec<Bytes>) {
         let is_first_picture = block.track == self.cue_track;
         if self.origin.is_none() {
-            self.waiting_bytes += block.element.len();
+            self.waiting_bytes += block.element.len() + size_of::<Block>();
             if is_first_picture {
                 self.origin = Some(block.time);
             }
