@@ -578,6 +578,10 @@ describe("the list of sessions under a finger", { timeout: 120_000 }, () => {
     await assertTouchable(page);
     await assertNoSidewaysScroll(page);
     await page.locator("[data-picture=drawn]").nth(1).waitFor();
+    const heights = () => page.locator(".card").evaluateAll((cards) => cards.map((card) => card.getBoundingClientRect().height));
+    const before = await heights();
+    await page.evaluate(() => new Promise((passed) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(passed)))));
+    assert.deepEqual(await heights(), before, "cards grow by themselves");
     await screenshot(page, "list-touch");
     await page.getByRole("button", { name: "Clear" }).tap();
     await page.getByRole("button", { name: "Rename and describe B" }).tap();
