@@ -135,7 +135,7 @@ canvas.signs {
   border-radius: 0.5rem;
   background: var(--stage, #0e1114);
   color: var(--stage-ink, #f2f4f5);
-  box-shadow: 0 4px 16px rgb(0 0 0 / 35%);
+  box-shadow: 0 0 0 1px rgb(255 255 255 / 25%), 0 4px 16px rgb(0 0 0 / 35%);
   text-align: center;
   pointer-events: none;
 }

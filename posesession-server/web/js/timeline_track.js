@@ -25,6 +25,8 @@ const KIND_TEXT = /** @type {Record<string, string>} */ ({
   started: "Started",
 });
 const MIN_GAP_WIDTH = 3;
+/** Flags nearer to each other than this would be one red bar: they become ticks. */
+const FLAG_PX = 14;
 
 /**
  * Says what a marker is, in a few words.
@@ -107,8 +109,12 @@ export function drawTrack(canvas, signs, colours, inset) {
     context.fillStyle = colours.warn;
     context.fillRect(x, -0.75, span, 1.5);
   }
+  const isDense = signs.filter(({ kind }) => kind === "user").length * FLAG_PX > width;
   for (const { kind, x } of signs) {
-    if (kind === "user") {
+    if (kind === "user" && isDense) {
+      context.fillStyle = colours.mark;
+      context.fillRect(x - 0.5, -14, 1, 7);
+    } else if (kind === "user") {
       context.fillStyle = colours.mark;
       context.beginPath();
       context.moveTo(x - 5, -17);
