@@ -9,6 +9,7 @@ import { formatTime } from "./format.js";
 /**
  * @typedef {import("./angle_series.js").Angles} Angles
  * @typedef {import("./angle_series.js").AngleSeries} AngleSeries
+ * @typedef {import("./angle_series.js").Extent} Extent
  * @typedef {import("./timeline.js").Replay} Replay
  *
  * @typedef {(session: string, query: import("./session_api.js").AnglesQuery) => Promise<Angles>} ReadAngles
@@ -52,6 +53,10 @@ export class AnglePlot {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #askedMs = -Infinity;
+  /** The angles of the one frame that is shown. @type {{ timestamp: number, extents: Map<string, Extent | null> } | null} */
+  #exact = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #exactTimer;
   /** Called with the names that the session has, once they are known. @type {(available: string[]) => void} */
   onAvailable = () => {};
 
@@ -92,7 +97,8 @@ export class AnglePlot {
 
   set names(names) {
     this.#names = [...names];
-    this.#refresh();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#ask(), SETTLE_MS);
   }
 
   /** What is shown, null before the first answer. */
@@ -102,12 +108,16 @@ export class AnglePlot {
 
   /** Asks for what the plot has room for, once the changes have come to rest. */
   #refresh() {
+    const { live } = this.#replay;
+    // What grows all the time never comes to rest.
+    if (live && this.#timer !== undefined) return;
     clearTimeout(this.#timer);
-    const wait = this.#replay.live ? Math.max(SETTLE_MS, this.#askedMs + LIVE_MS - performance.now()) : SETTLE_MS;
+    const wait = live ? Math.max(SETTLE_MS, this.#askedMs + LIVE_MS - performance.now()) : SETTLE_MS;
     this.#timer = setTimeout(() => void this.#ask(), wait);
   }
 
   async #ask() {
+    this.#timer = undefined;
     const { session, duration, range, live } = this.#replay;
     if (session === "" || !(duration > 0)) return;
     const width = Math.ceil(this.#stripsBox.clientWidth / 64) * 64;
@@ -167,7 +177,7 @@ export class AnglePlot {
     }
     const look = getComputedStyle(this.#host);
     const colour = (/** @type {string} */ name) => look.getPropertyValue(name).trim();
-    const colours = { left: colour("--plot-left"), right: colour("--plot-right"), centre: colour("--ink"), line: colour("--line"), text: colour("--ink-soft") };
+    const colours = { left: colour("--plot-left"), right: colour("--plot-right"), centre: colour("--ink"), line: colour("--line"), text: colour("--ink-soft"), surface: colour("--surface") };
     const breaks = new Set(this.#replay.markers.flatMap(({ kind, timestamp }) => (kind === "gap" ? [bucketAt(angles.timestamps, timestamp)] : [])));
     for (const { canvas, series } of this.#strips) {
       drawStrip(canvas, { series, timestamps: angles.timestamps, from: angles.from, to: angles.to, scale: scaleOf(series), breaks, colours });
@@ -205,15 +215,35 @@ export class AnglePlot {
     if (status !== "playing" || now - this.#textMs >= TEXT_MS) {
       this.#textMs = now;
       const bucket = bucketAt(angles.timestamps, currentTime);
+      const exact = this.#exact?.timestamp === this.#replay.frame?.timestamp ? this.#exact : null;
+      let isCoarse = false;
       for (const { series, values } of this.#strips) {
         series.forEach((one, index) => {
-          const text = formatAngle(extentAt(one, bucket));
+          const extent = exact?.extents.get(one.name) ?? extentAt(one, bucket);
+          isCoarse ||= extent !== null && Math.round(extent.min) !== Math.round(extent.max);
+          const text = formatAngle(extent);
           if (values[index].textContent !== text) values[index].textContent = text;
         });
       }
+      clearTimeout(this.#exactTimer);
+      if (isCoarse && !exact && status !== "playing") this.#exactTimer = setTimeout(() => void this.#askExact(), SETTLE_MS);
     }
     if (status === "playing") this.#show();
   };
+
+  /** A point of a long session stands for many frames: where it stands still, the frame's own angles are asked for. */
+  async #askExact() {
+    const { session, frame } = this.#replay;
+    if (!frame || this.#names.length === 0) return;
+    const { timestamp } = frame;
+    try {
+      const { series } = await this.#read(session, { names: this.#names, from: timestamp, to: timestamp, points: 1 });
+      this.#exact = { timestamp, extents: new Map(series.map((one) => [one.name, extentAt(one, 0)])) };
+      this.#show();
+    } catch {
+      // The coarser values stay.
+    }
+  }
 
   /**
    * @param {HTMLElement} line

@@ -13,7 +13,7 @@ import { extentAt, jointOf, runsOf } from "./angle_series.js";
  * @property {number} to seconds
  * @property {import("./angle_series.js").Extent} scale what the canvas' height stands for
  * @property {Set<number>} breaks
- * @property {{ left: string, right: string, centre: string, line: string, text: string }} colours
+ * @property {{ left: string, right: string, centre: string, line: string, text: string, surface: string }} colours
  */
 
 const PADDING_PX = 8;
@@ -32,13 +32,17 @@ export function drawStrip(canvas, { series, timestamps, from, to, scale, breaks,
   context.scale(devicePixelRatio, devicePixelRatio);
   const x = (/** @type {number} */ timestamp) => ((timestamp - from) / Math.max(1e-6, to - from)) * width;
   const y = (/** @type {number} */ degrees) => height - PADDING_PX - ((degrees - scale.min) / (scale.max - scale.min)) * (height - 2 * PADDING_PX);
-  drawGrid(context, scale, width, y, colours);
+  for (const degrees of [scale.min, scale.max]) {
+    context.fillStyle = colours.line;
+    context.fillRect(0, Math.round(y(degrees)), width, 1);
+  }
   context.lineJoin = "round";
   for (const one of series) {
     const { side } = jointOf(one.name);
     context.strokeStyle = context.fillStyle = colours[side];
     for (const run of runsOf(one, breaks)) drawRun(context, one, timestamps, run, x, y, DASHES[side]);
   }
+  for (const degrees of [scale.min, scale.max]) drawLabel(context, degrees, y(degrees), degrees === scale.min, colours);
 }
 
 /**
@@ -76,21 +80,20 @@ function drawRun(context, series, timestamps, [first, last], x, y, dash) {
 }
 
 /**
+ * Writes a line's angle so that it can be read over curves.
  * @param {CanvasRenderingContext2D} context
- * @param {import("./angle_series.js").Extent} scale
- * @param {number} width
- * @param {(degrees: number) => number} y
+ * @param {number} degrees
+ * @param {number} y px
+ * @param {boolean} above the line
  * @param {StripDrawing["colours"]} colours
  */
-function drawGrid(context, scale, width, y, colours) {
+function drawLabel(context, degrees, y, above, colours) {
   context.font = "11px system-ui, sans-serif";
-  context.textBaseline = "bottom";
-  for (const degrees of [scale.min, scale.max]) {
-    const at = Math.round(y(degrees)) + 0.5;
-    context.fillStyle = colours.line;
-    context.fillRect(0, at, width, 1);
-    context.fillStyle = colours.text;
-    context.textBaseline = degrees === scale.min ? "bottom" : "top";
-    context.fillText(`${degrees}°`, 2, degrees === scale.min ? at - 1 : at + 2);
-  }
+  context.textBaseline = above ? "bottom" : "top";
+  context.strokeStyle = colours.surface;
+  context.lineWidth = 4;
+  context.fillStyle = colours.text;
+  const at = above ? y - 2 : y + 3;
+  context.strokeText(`${degrees}°`, 3, at);
+  context.fillText(`${degrees}°`, 3, at);
 }

@@ -23,6 +23,7 @@ import { describeMarker, drawTrack, markerNear, signsOf } from "./timeline_track
  * @property {Marker[]} markers
  * @property {{ start: number | null, end: number | null, loop: "none" | "loop" | "ping_pong" }} range
  * @property {{ metadata: Record<string, unknown> } | null} recording
+ * @property {{ timestamp: number } | null} frame that is shown
  * @property {(target: { timestamp: number }) => Promise<unknown>} seek
  * @property {() => Promise<unknown>} play
  * @property {() => void} pause
