@@ -2,7 +2,7 @@
 // Replays one session over the live webcam: the recorded pose in the middle, everything that moves it around.
 
 import { describeError } from "../errors.js";
-import { formatDate } from "../format.js";
+import { formatDate, formatTime } from "../format.js";
 import { drawIcons } from "../icons.js";
 import { PoseReplayElement } from "../pose_replay.js";
 import { SessionApi } from "../session_api.js";
@@ -101,6 +101,7 @@ async function followRecording() {
     const { duration, frame_count: frameCount } = await api.read(replay.session);
     if (!replay.live) return;
     timeline.recordedEnd = duration;
+    setText("duration", formatTime(Math.max(duration, replay.duration)));
     setText("frame-count", String(frameCount));
   } catch {
     // The replay says itself when its session or server is gone.

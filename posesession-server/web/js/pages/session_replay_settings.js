@@ -26,20 +26,25 @@ function usePicture(replay) {
   const note = byId("webcam-note", HTMLElement);
   mirror.checked = preference("replay.mirrored", "true") === "true";
   webcam.checked = preference("replay.webcam", "true") === "true";
-  picture.value = preference("replay.picture", "none");
-  if (picture.selectedIndex < 0) picture.value = "none";
+  const usual = matchMedia("(min-width: 48rem)").matches ? "beside" : "below";
+  picture.value = preference("replay.picture", usual);
+  if (picture.selectedIndex < 0) picture.value = usual;
 
   mirror.addEventListener("change", () => {
     setPreference("replay.mirrored", mirror.checked);
     replay.mirrored = mirror.checked;
   });
   webcam.addEventListener("change", () => {
-    setPreference("replay.webcam", webcam.checked);
-    replay.webcam = webcam.checked;
+    const wanted = webcam.checked;
+    setPreference("replay.webcam", wanted);
+    // One that has failed is tried again.
+    replay.webcam = false;
+    replay.webcam = wanted;
   });
   picture.addEventListener("change", () => {
     setPreference("replay.picture", picture.value);
     replay.setAttribute("picture", picture.value);
+    showChoice();
   });
   replay.addEventListener("webcamchange", () => {
     const { webcamState, webcamError } = replay;
@@ -50,7 +55,12 @@ function usePicture(replay) {
     publishState({ webcam: webcamState === "off" || failed ? "none" : webcamState });
   });
   const showChoice = () => {
-    byId("picture-choice", HTMLElement).hidden = replay.pictureKind === "none";
+    const isShown = replay.pictureKind !== "none";
+    // Whether there are images is known only where they are to be shown.
+    const mayBe = isShown || picture.value === "none" || Boolean(replay.recording?.video_file_path);
+    byId("picture-choice", HTMLElement).hidden = !mayBe;
+    byId("stage", HTMLElement).dataset.picture = isShown ? picture.value : "none";
+    publishState({ picture: replay.pictureKind });
   };
   for (const name of ["recordingchange", "picturechange"]) replay.addEventListener(name, showChoice);
   replay.mirrored = mirror.checked;

@@ -3,6 +3,7 @@
 
 import { formatTime } from "../format.js";
 import { setIcon } from "../icons.js";
+import { PoseTimelineElement } from "../timeline.js";
 import { attempt, byId, onClick, setText } from "./dom.js";
 
 /**
@@ -64,10 +65,10 @@ export function useTransport(replay) {
     const next = by > 0 ? RATES.find((value) => value > size + 1e-9) : [...RATES].reverse().find((value) => value < size - 1e-9);
     return next === undefined ? undefined : setRate(next);
   };
-  const jump = (/** @type {number} */ seconds) => {
-    const last = Number.isNaN(replay.duration) ? 0 : replay.duration;
-    return replay.seek({ timestamp: Math.max(0, Math.min(last, replay.currentTime + seconds)) });
-  };
+  const timeline = byId("timeline", PoseTimelineElement);
+  /** Of a live session more may be recorded than was shown. */
+  const end = () => (replay.live ? Math.max(replay.duration || 0, timeline.recordedEnd) : replay.duration);
+  const jump = (/** @type {number} */ seconds) => replay.seek({ timestamp: Math.max(0, Math.min(end() || 0, replay.currentTime + seconds)) });
 
   onClick("play", playOrPause);
   onClick("step-back", () => replay.step(-1));
@@ -108,10 +109,10 @@ export function useTransport(replay) {
   };
   const showPosition = () => {
     setText("time", formatTime(replay.currentTime));
-    setText("duration", formatTime(replay.duration));
+    setText("duration", formatTime(end()));
     const toLive = byId("to-live", HTMLButtonElement);
     toLive.hidden = !replay.live;
-    const follows = replay.live && !replay.paused && replay.playbackRate > 0 && replay.duration - replay.currentTime < LIVE_LAG_SECONDS;
+    const follows = replay.live && !replay.paused && replay.playbackRate > 0 && end() - replay.currentTime < LIVE_LAG_SECONDS;
     toLive.disabled = follows;
     const text = follows ? "Live" : "Jump to live";
     if (toLive.textContent !== text) toLive.textContent = text;
