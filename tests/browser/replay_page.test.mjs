@@ -95,6 +95,23 @@ async function touch(page, type, touchPoints) {
 }
 
 /**
+ * Taps until it is heard: on a busy machine a finger may rest so long that the browser takes it for a long press.
+ * @param {Page} page
+ * @param {string} selector
+ * @param {Record<string, string>} wanted
+ */
+async function tapFor(page, selector, wanted) {
+  for (let taps = 0; taps < 4; taps += 1) {
+    await page.tap(selector);
+    const heard = await page
+      .waitForFunction((entries) => entries.every(([name, value]) => document.documentElement.dataset[name] === value), Object.entries(wanted), { timeout: 5000 })
+      .then(() => true, () => false);
+    if (heard) return;
+  }
+  await waitForState(page, wanted);
+}
+
+/**
  * The interior angle at the middle one of three keypoints, in the picture.
  * @param {number[][]} points normalised x, y
  * @param {number} aspect
@@ -508,10 +525,8 @@ describe("the replay page", { timeout: 600_000 }, () => {
     try {
       const page = await phone.open(`${server.address}/session_replay.html?session=${id}`);
       await waitForState(page, { state: "paused", webcam: "live" });
-      await page.tap("#play");
-      await waitForState(page, { state: "playing" });
-      await page.tap("#play");
-      await waitForState(page, { state: "paused" });
+      await tapFor(page, "#play", { state: "playing" });
+      await tapFor(page, "#play", { state: "paused" });
       await page.tap("#step-forward");
       const there = await pointOnTimeline(page, 2);
       await page.touchscreen.tap(there.x, there.y);
@@ -523,20 +538,14 @@ describe("the replay page", { timeout: 600_000 }, () => {
       await touch(page, "touchEnd", []);
       await waitForPosition(page, 4.5);
       await page.locator("#timeline .preview").waitFor({ state: "hidden" });
-      await page.tap("#set-a");
-      await waitForState(page, { loop: "loop" });
-      await page.tap("#ping-pong");
-      await waitForState(page, { loop: "ping_pong" });
-      await page.tap("#clear-range");
-      await waitForState(page, { loop: "none" });
+      await tapFor(page, "#set-a", { loop: "loop" });
+      await tapFor(page, "#ping-pong", { loop: "ping_pong" });
+      await tapFor(page, "#clear-range", { loop: "none" });
+      await tapFor(page, "#backwards", { rate: "-1" });
       await page.tap("#backwards");
-      await waitForState(page, { rate: "-1" });
-      await page.tap("#backwards");
-      await page.tap("#full-screen");
-      await waitForState(page, { fullScreen: "true" });
+      await tapFor(page, "#full-screen", { fullScreen: "true" });
       await screenshot(page, "replay-phone-full-screen");
-      await page.tap("#full-screen");
-      await waitForState(page, { fullScreen: "false" });
+      await tapFor(page, "#full-screen", { fullScreen: "false" });
       await page.locator("#by-hand").scrollIntoViewIfNeeded();
       await page.tap("#by-hand");
       await page.evaluate(() => scrollTo(0, 0));
