@@ -49,6 +49,21 @@ async function judge(page, name) {
   assert.deepEqual(faults, []);
 }
 
+/**
+ * Judges the colours of what is under the mouse.
+ * @param {Page} page
+ * @param {string} selector
+ */
+async function judgeHovered(page, selector) {
+  await page.hover(selector);
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+    await emulate(page, { colorScheme });
+    await assertAccessible(page, { rules: ["color-contrast"] });
+  }
+  await page.mouse.move(0, 0);
+  await emulate(page, { colorScheme: "light" });
+}
+
 describe("the pages are for everybody", { timeout: 600_000 }, () => {
   /** @type {Server} */
   let server;
@@ -117,6 +132,7 @@ describe("the pages are for everybody", { timeout: 600_000 }, () => {
       await page.click("#delete-selected");
       await page.waitForSelector("dialog[open]");
       await judge(page, "list-deleting");
+      await judgeHovered(page, "dialog button.record");
       await page.keyboard.press("Escape");
       await page.close();
     });
@@ -174,6 +190,8 @@ describe("the pages are for everybody", { timeout: 600_000 }, () => {
       const page = await browser.open(`${server.address}/session_replay.html?session=${id}`);
       await waitForState(page, { state: "paused", webcam: "live" });
       await judge(page, "replay-paused");
+      await judgeHovered(page, "#play");
+      await judgeHovered(page, "#backwards");
 
       await page.locator("body").press("?");
       await page.waitForSelector("dialog[open]");
