@@ -331,6 +331,7 @@ describe("the list of sessions", { timeout: 400_000 }, () => {
     const ids = await seed(["A", "B"], { seconds: 1 });
     const page = await openList();
     const [one] = await Promise.all([page.waitForEvent("download"), card(page, "A").getByRole("button", { name: "Download A" }).click()]);
+    assert.equal(one.suggestedFilename(), "A.jsonl");
     const lines = (await readFile(await one.path(), "utf8")).trim().split("\n").map((line) => JSON.parse(line));
     assert.equal(lines[0].session.id, ids[0]);
     assert.deepEqual(lines.slice(1), await world.server.frames(ids[0]));

@@ -100,10 +100,33 @@ pub(crate) async fn export(
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
-    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{id}.jsonl\"")) {
+    if let Ok(name) = HeaderValue::from_str(&attachment(&session, "jsonl")) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
+}
+
+/// Names a download after its session (RFC 6266): people look for the name that they gave, old clients take the id.
+fn attachment(session: &SessionRecording, extension: &str) -> String {
+    const MAX_CHARS: usize = 100;
+    let plain = format!("attachment; filename=\"{}.{extension}\"", session.id);
+    let is_separator = |letter: char| letter.is_control() || "/\\:*?\"<>|".contains(letter);
+    let name: String = session.name.trim().chars().take(MAX_CHARS).collect();
+    let name = name.replace(is_separator, "_");
+    // A name that starts with a dot would be hidden, or lead to another folder.
+    let name = name.trim_start_matches('.');
+    if name.is_empty() {
+        return plain;
+    }
+    let encoded = name.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+        text
+    });
+    format!("{plain}; filename*=UTF-8''{encoded}.{extension}")
 }
 
 /// An export that can't go on ends without its last chunk, so that the client sees that it is not whole.

@@ -80,13 +80,29 @@ async fn a_session_without_frames_has_an_empty_page() {
 }
 
 #[tokio::test]
+async fn an_export_is_named_after_its_session_whatever_the_name_holds() {
+    let server = TestServer::start().await;
+    for (name, file) in [
+        ("Plié 1", "; filename*=UTF-8''Pli%C3%A9%201.jsonl"),
+        ("../a\"b\r\n;c", "; filename*=UTF-8''_a_b__%3Bc.jsonl"),
+        ("  ", ""),
+        ("...", ""),
+    ] {
+        let id = server.recorded(name, 1).await;
+        let response = server.get(&format!("/api/sessions/{id}/export?format=jsonl")).await;
+        let disposition = format!("attachment; filename=\"{id}.jsonl\"{file}");
+        assert_eq!(response.headers()["content-disposition"], disposition.as_str());
+    }
+}
+
+#[tokio::test]
 async fn an_export_holds_the_session_and_every_frame() {
     let server = TestServer::start().await;
     let id = server.recorded("Climb", 777).await;
     let response = server.get(&format!("/api/sessions/{id}/export?format=jsonl")).await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "application/jsonl");
-    let disposition = format!("attachment; filename=\"{id}.jsonl\"");
+    let disposition = format!("attachment; filename=\"{id}.jsonl\"; filename*=UTF-8''Climb.jsonl");
     assert_eq!(response.headers()["content-disposition"], disposition.as_str());
     let text = response.text().await.unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

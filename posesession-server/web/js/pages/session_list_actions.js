@@ -107,12 +107,21 @@ async function downloadEach(api, sessions, settle, addressOf) {
     first = false;
     const link = element("a");
     link.href = addressOf(session);
-    link.download = "";
+    link.download = fileName(session);
     link.click();
   };
   const outcome = await forEach(sessions, download, 1);
   settle(outcome);
   report("Downloading", outcome, (failed) => downloadEach(api, failed, settle, addressOf));
+}
+
+/**
+ * Names a video's file after its session; an export is named by the server.
+ * @param {SessionRecording} session
+ */
+function fileName(session) {
+  const extension = /\.\w+$/.exec(session.video_file_path ?? "")?.[0] ?? "";
+  return titleOf(session) + extension;
 }
 
 /**

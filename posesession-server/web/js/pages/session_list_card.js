@@ -102,6 +102,8 @@ export class SessionCard {
     const { title } = this;
     this.element.dataset.status = session.status;
     setText(this.#name, title);
+    // A long name is cut on the card.
+    this.link.title = title;
     this.link.href = `/session_replay.html?session=${encodeURIComponent(session.id)}`;
     this.checkbox.setAttribute("aria-label", `Select ${title}`);
     setText(this.#description, session.description);
