@@ -152,7 +152,7 @@ async function showEnded(id, by) {
   const why = by === "server" ? "The server ended the recording while it could not be reached" : "The recording was ended by another program";
   const session = await new SessionApi().read(id);
   figures.finish(session);
-  showReport(session, judge({ session, report: null, seen: figures.seen }));
+  showReport(session, judge({ session, report: null, seen: figures.seen, cut_off: by === "server" }));
   showNotice(`${why}. What had arrived is kept.`, by === "server" ? "problem" : "info");
 }
 
@@ -212,10 +212,11 @@ async function start() {
 }
 
 async function mark() {
-  const label = markLabel.value.trim();
+  // A marker has a label: the protocol has none without.
+  const label = markLabel.value.trim() || `Mark ${figures.marks + 1}`;
   const marker = await recording.mark(label, live.source?.kind === "camera" ? performance.now() / 1000 : undefined);
   figures.addMark(marker);
-  say(label ? `Marked “${label}”.` : "Marked.");
+  say(`Marked “${label}”.`);
   markLabel.value = "";
 }
 

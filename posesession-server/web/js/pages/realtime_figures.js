@@ -32,6 +32,11 @@ export class Figures {
     return { ...this.#recorded };
   }
 
+  /** How many moments this page has marked in the recording. */
+  get marks() {
+    return byId("marks", HTMLElement).children.length;
+  }
+
   /** Starts the figures of a recording anew. */
   start() {
     this.#recorded = { poses: 0, withoutPerson: 0 };
@@ -39,6 +44,7 @@ export class Figures {
     for (const [id, text] of [["time", formatTime(0)], ["frame-count", "0"], ["recorded-fps", "–"], ["gaps", "0"], ["bytes", "–"], ["video-stored", "–"]]) setText(id, text);
     byId("marks", HTMLElement).replaceChildren();
     byId("marks", HTMLElement).hidden = true;
+    publishState({ marks: 0 });
   }
 
   /** @param {boolean} running whether session time passes */
@@ -82,10 +88,10 @@ export class Figures {
   addMark({ timestamp, label }) {
     const marks = byId("marks", HTMLElement);
     const mark = element("li");
-    mark.append(element("span", formatTime(timestamp), "mark-time"), element("span", label || "Mark"));
+    mark.append(element("span", formatTime(timestamp), "mark-time"), element("span", label));
     marks.prepend(mark);
     marks.hidden = false;
-    publishState({ marks: marks.children.length });
+    publishState({ marks: this.marks });
   }
 
   #showTime() {

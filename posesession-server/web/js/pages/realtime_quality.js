@@ -10,6 +10,7 @@ import { formatBytes, formatTime } from "../format.js";
  * @property {{ poses: number, withoutPerson: number }} [seen] by this page
  * @property {"none" | "sent" | "broken"} [video]
  * @property {number} [hidden_seconds] how long the page was not in view while its camera was recorded
+ * @property {boolean} [cut_off] whether the server ended it while this page could not reach it
  *
  * @typedef {object} Judgement
  * @property {"good" | "attention"} verdict
@@ -75,8 +76,9 @@ function findPace({ session, report }) {
  * @param {Recorded} recorded
  * @returns {string[]}
  */
-function findMissing({ report, hidden_seconds: hidden = 0 }) {
+function findMissing({ report, hidden_seconds: hidden = 0, cut_off: cutOff = false }) {
   const found = hidden >= 1 ? [`This page was out of view for ${hidden.toFixed(0)} s, and browsers slow such pages: poses are missing there. Keep it in view while it records.`] : [];
+  if (cutOff) found.push("The server ended the recording while this page could not reach it: what came after is missing.");
   if (!report) return found;
   const causes = causesOf(report);
   const lost = causes.reduce((sum, [, count]) => sum + count, 0);

@@ -95,5 +95,10 @@ export function readTags(text) {
  * @param {string[]} tags
  */
 function unique(tags) {
-  return [...new Map([...tags].reverse().map((tag) => [tag.toLowerCase(), tag])).values()].reverse();
+  const seen = new Set();
+  return tags.filter((tag) => {
+    const isNew = !seen.has(tag.toLowerCase());
+    seen.add(tag.toLowerCase());
+    return isNew;
+  });
 }

@@ -1,0 +1,165 @@
+// @ts-check
+// The recording page with a camera: what it says and does when the camera, the connection or its stream is taken away.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { Browser, screenshot, state, waitForNumber, waitForState } from "./support/browser.mjs";
+import { Cable } from "./support/cable.mjs";
+import { LiveStream } from "./support/live_stream.mjs";
+import { Server } from "./support/server.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+const LIVE = { connection: "open", source: "camera", state: "live" };
+const UNREACHABLE = /WebSocket connection to .* failed|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET/;
+
+/** @param {Page} page */
+async function record(page) {
+  await page.check('input[name=countdown][value="0"]');
+  await page.click("#record");
+  await waitForState(page, { state: "recording" });
+  await waitForNumber(page, "frameCount", 5);
+  return (await state(page)).sessionId;
+}
+
+/** @param {Page} page */
+const notice = (page) => page.locator("#notice").textContent();
+
+describe("the recording page and its camera", { timeout: 300_000 }, () => {
+  /** @type {Server} */
+  let server;
+  /** @type {Browser} */
+  let browser;
+
+  before(async () => {
+    server = await Server.start();
+    browser = await Browser.start();
+  });
+
+  after(async () => {
+    await browser?.stop();
+    if (server) assert.equal(await server.stop(), 0, `the server did not end well:\n${server.log}`);
+  });
+
+  test("a lost connection is said at once; the same recording goes on with the gap counted", async () => {
+    const cable = await Cable.to(server);
+    try {
+      const page = await browser.open(`${cable.address}/pose_realtime.html`, { expect: [UNREACHABLE] });
+      await waitForState(page, LIVE);
+      assert.match((await page.textContent("#runs-on")) ?? "", /model on the [CG]PU/);
+      await page.fill("#session-name", "With a loss");
+      const id = await record(page);
+      cable.pull();
+      await waitForState(page, { connection: "lost" });
+      assert.match((await page.textContent("#alarm [role=alert]")) ?? "", /Connection lost.*goes on by itself, with a gap/);
+      await screenshot(page, "record-camera-connection-lost");
+      await waitForNumber(page, "framesNotSent", 5);
+      cable.plug();
+      await waitForState(page, { connection: "open", state: "recording", sessionId: id });
+      const { frameCount } = await state(page);
+      await waitForNumber(page, "frameCount", Number(frameCount) + 5);
+      await page.click("#stop");
+      await waitForState(page, { state: "finalized", sessionId: id, verdict: "attention" });
+      assert.match((await page.textContent("#report-findings")) ?? "", /of the frames are missing/);
+      await page.click("#report summary");
+      await screenshot(page, "record-report-attention");
+      assert.equal((await server.json(`/api/sessions/${id}`)).status, "completed");
+      await page.close();
+    } finally {
+      cable.stop();
+    }
+  });
+
+  test("a camera that is unplugged is said; started again, it goes on with the recording", async () => {
+    const page = await browser.open(`${server.address}/pose_realtime.html`);
+    await waitForState(page, LIVE);
+    await page.check("#with-video");
+    const id = await record(page);
+    await page.evaluate(() => {
+      const camera = /** @type {HTMLVideoElement} */ (document.getElementById("camera"));
+      for (const track of /** @type {MediaStream} */ (camera.srcObject).getTracks()) track.dispatchEvent(new Event("ended"));
+    });
+    await waitForState(page, { source: "failed", sourceError: "no_camera", state: "recording" });
+    assert.match((await notice(page)) ?? "", /disconnected; connect it/);
+    await screenshot(page, "record-camera-unplugged");
+    const { frameCount } = await state(page);
+    await page.click("#source-retry");
+    await waitForState(page, { source: "camera", state: "recording", sessionId: id });
+    await waitForNumber(page, "frameCount", Number(frameCount) + 5);
+    await page.click("#stop");
+    await waitForState(page, { state: "finalized", sessionId: id });
+    assert.match((await page.textContent("#report-findings")) ?? "", /video ends before|No video was stored/);
+    await page.close();
+  });
+
+  test("another program on the stream is said, and the stream can be taken over", async () => {
+    const other = await LiveStream.start(server, "default", { take_over: true });
+    try {
+      const page = await browser.open(`${server.address}/pose_realtime.html`);
+      await waitForState(page, { connection: "open", source: "camera" });
+      await page.locator("#take-over").waitFor();
+      assert.match((await notice(page)) ?? "", /Another program already sends poses/);
+      assert.equal(await page.isDisabled("#record"), true);
+      await screenshot(page, "record-stream-busy");
+      await page.click("#take-over");
+      await page.locator("#record:enabled").waitFor();
+      await record(page);
+
+      const thief = await LiveStream.start(server, "default", { take_over: true });
+      await page.locator("#take-over").waitFor();
+      assert.match((await notice(page)) ?? "", /has taken over the stream/);
+      await screenshot(page, "record-stream-taken");
+      await thief.client.discardRecording({});
+      thief.stop();
+      await page.close();
+    } finally {
+      other.stop();
+    }
+  });
+
+  test("a page that was hidden says what it cost", async () => {
+    const page = await browser.open(`${server.address}/pose_realtime.html`);
+    await waitForState(page, { connection: "open", source: "camera" });
+    await page.locator("#record:enabled, #take-over:not([hidden])").first().waitFor();
+    if (await page.isVisible("#take-over")) await page.click("#take-over");
+    await page.locator("#record:enabled").waitFor();
+    await record(page);
+    const hide = (/** @type {boolean} */ hidden) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => value });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    const { frameCount } = await state(page);
+    await waitForNumber(page, "frameCount", Number(frameCount) + 20);
+    await hide(false);
+    await page.locator("#notice", { hasText: "out of view" }).waitFor();
+    assert.match((await notice(page)) ?? "", /out of view for \d+ s.*\d+ poses came.*Keep it in view/);
+    await screenshot(page, "record-hidden");
+    await page.click("#stop");
+    await waitForState(page, { state: "finalized" });
+    await page.close();
+  });
+
+  test("no page had an error, broke its security policy or asked another host", () => {
+    assert.deepEqual(browser.problems, []);
+  });
+});
+
+test("a camera that is not allowed: the page says where to allow it", { timeout: 120_000 }, async () => {
+  const server = await Server.start();
+  const browser = await Browser.start({ camera: "denied" });
+  try {
+    const page = await browser.open(`${server.address}/pose_realtime.html`);
+    await waitForState(page, { source: "failed", sourceError: "camera_denied", connection: "open" });
+    assert.match((await notice(page)) ?? "", /allow it in the address bar/);
+    assert.equal(await page.isVisible("#source-retry"), true);
+    assert.equal(await page.isDisabled("#record"), true);
+    await screenshot(page, "record-camera-denied");
+    assert.deepEqual(browser.problems, []);
+  } finally {
+    await browser.stop();
+    await server.stop();
+  }
+});
