@@ -8,7 +8,7 @@ export const STYLE = `
   position: relative;
   overflow: hidden;
   background: var(--pose-replay-stage, #0e1114);
-  color: var(--pose-replay-ink, #f2f4f5);
+  color: #f2f4f5;
   font: 1rem/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
 }
 

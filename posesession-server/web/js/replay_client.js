@@ -42,6 +42,9 @@ import { frameFromJson } from "./json_frame.js";
  * @property {OpenSocket} [openSocket]
  */
 
+/** A clock that is so far behind a frame's time has stood still. */
+const CLOCK_LOST_S = 0.5;
+
 /**
  * Replays one session. Objects keep the field names of the wire; methods are its commands in camel case.
  *
@@ -242,6 +245,19 @@ export class ReplayClient extends Emitter {
       return;
     }
     this.#epoch = frame.epoch;
+    this.#keepTime(frame.timestamp);
     this.emit("frame", frame);
+  }
+
+  /**
+   * A clock of this machine that stood still while it slept is behind its frames. (One that is ahead of them may be right: what
+   * piled up meanwhile comes all at once.)
+   * @param {number} timestamp of a frame that has come at its time, seconds
+   */
+  #keepTime(timestamp) {
+    const state = this.#state;
+    if (state?.status !== "playing" || (timestamp - this.position) * Math.sign(state.rate) < CLOCK_LOST_S) return;
+    this.#state = { ...state, timestamp };
+    this.#stateArrivedMs = this.#options.now();
   }
 }

@@ -91,6 +91,16 @@ test("the clock stays within the session", async () => {
   assert.equal(client.position, 0);
 });
 
+test("a clock that stood still while the machine slept is set by the frames, one that is ahead is left alone", async () => {
+  const { client, socket, clock } = await connected();
+  socket.receive(state({ status: "playing", timestamp: 10 }));
+  socket.receive(frame(0, 900));
+  assert.equal(client.position, 30);
+  clock.now += 2000;
+  socket.receive(frame(0, 901));
+  assert.equal(client.position, 32);
+});
+
 test("a state of an older epoch does not turn the clock back", async () => {
   const { client, socket } = await connected();
   socket.receive(state({ epoch: 2, timestamp: 30 }));
