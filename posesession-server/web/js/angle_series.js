@@ -124,6 +124,6 @@ export function ticksOf(from, to, most) {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
   const step = steps.find((seconds) => (to - from) / seconds <= most) ?? 7200;
   const ticks = [];
-  for (let at = Math.ceil(from / step - 1e-9); at * step <= to + 1e-9; at += 1) ticks.push(Math.round(at * step * 10) / 10);
+  for (let at = Math.max(0, Math.ceil(from / step - 1e-9)); at * step <= to + 1e-9; at += 1) ticks.push(Math.round(at * step * 10) / 10);
   return ticks;
 }
