@@ -8,7 +8,7 @@ ARGS ?=
 WEB := posesession-server/web
 VISION := vision/.complete
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-long bench lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ test-browser: $(WEB)/node_modules vision ## Record and replay in a real browser,
 test-long: $(WEB)/node_modules vision ## Replay a whole hour in a real browser and watch its memory
 	cargo build --release --quiet -p posesession-server
 	POSESESSION_LONG_TESTS=1 scripts/test_browser.sh tests/browser/long_replay.test.mjs
+
+pictures: setup vision $(WEB)/node_modules ## Take README's pictures of the pages anew, from a real run
+	cargo build --release --quiet -p posesession-server
+	python3 scripts/fetch_video.py webcam >/dev/null
+	POSESESSION_BIN=$${CARGO_TARGET_DIR:-target}/release/posesession node scripts/take_pictures.mjs
 
 bench: ## Run the benchmarks: the library's by criterion, then the server as a whole process
 	cargo bench --benches $(ARGS)

@@ -17,8 +17,8 @@ import { chromiumBinary, playwright, SCREENSHOTS, webcamVideo } from "./prerequi
  * @property {"active" | "none"} [forcedColors]
  * @property {boolean} [touch] fingers instead of a mouse
  *
- * @typedef {Look & { camera?: "person" | "none" | "denied" | string }} BrowserOptions
- *   `touch`: a phone. `camera`: a real person (as given), no camera at all, one that the user does not allow, or an MJPEG or
+ * @typedef {Look & { camera?: "person" | "none" | "denied" | string, scale?: number }} BrowserOptions
+ *   `touch`: a phone. `scale`: the display's pixels per CSS pixel. `camera`: a real person (as given), no camera at all, one that the user does not allow, or an MJPEG or
  *   Y4M file that plays as one
  */
 
@@ -45,13 +45,14 @@ export class Browser {
   }
 
   /** @param {BrowserOptions} [options] */
-  static async start({ viewport = DEFAULT_VIEWPORT, touch = false, camera = "person", ...look } = {}) {
+  static async start({ viewport = DEFAULT_VIEWPORT, touch = false, camera = "person", scale = 1, ...look } = {}) {
     const profile = await mkdtemp(path.join(tmpdir(), "posesession-chromium-"));
     const context = await playwright().chromium.launchPersistentContext(profile, {
       executablePath: chromiumBinary(),
       // The old headless mode, which the library asks for, has no fake webcam.
       headless: false,
       viewport,
+      deviceScaleFactor: scale,
       hasTouch: touch,
       isMobile: touch,
       ...look,
