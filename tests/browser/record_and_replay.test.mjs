@@ -3,6 +3,7 @@
 // find the session on the next, replay it over the webcam on the third.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 
 import { Browser, overlay, screenshot, seekTo, state, waitForNumber, waitForState } from "./support/browser.mjs";
@@ -191,6 +192,12 @@ describe("a session, from the webcam to its replay", { timeout: 300_000 }, () =>
       return { width: video.videoWidth, height: video.videoHeight, time: video.currentTime };
     }, address);
     assert.deepEqual(played, { width: 640, height: 480, time: 2 });
+
+    const list = await browser.open(`${server.address}/session_list.html`);
+    const [download] = await Promise.all([list.waitForEvent("download"), list.getByRole("button", { name: "Download video of With video" }).click()]);
+    assert.equal(download.suggestedFilename(), "With video.webm");
+    assert.deepEqual(await readFile(await download.path()), Buffer.from(await (await fetch(server.address + address)).arrayBuffer()));
+    await list.close();
     await page.close();
   });
 
