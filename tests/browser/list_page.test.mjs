@@ -279,6 +279,9 @@ describe("the list of sessions", { timeout: 400_000 }, () => {
     await card(page, "C").getByRole("button", { name: "Delete C" }).click();
     await agree(page);
     await waitForNames(page, ["A", "B"]);
+    await page.reload();
+    await waitForNames(page, ["A", "B"]);
+    assert.equal(await page.textContent("#undo-text"), "“C” was deleted.", "a reload forgets what can be undone");
     await page.keyboard.press("u");
     await waitForNames(page, ["A", "B", "C"]);
     await page.close();

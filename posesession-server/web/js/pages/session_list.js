@@ -31,10 +31,11 @@ const list = byId("sessions", HTMLUListElement);
 const previousPage = byId("previous-page", HTMLButtonElement);
 const nextPage = byId("next-page", HTMLButtonElement);
 
-const trail = new PageTrail(tabStorage());
+const storage = tabStorage();
+const trail = new PageTrail(storage);
 const thumbnails = new Thumbnails(api);
 const selection = new Selection(() => cards);
-const undo = new UndoBar(restore);
+const undo = new UndoBar(restore, storage);
 const live = new LivePoll(lookAtLive);
 const filter = new Filter((change, options) => void show(change, options));
 
