@@ -105,7 +105,7 @@ describe("the replay page says what happened and what to do", { timeout: 600_000
     await recording.record(30);
     await recording.settle();
     await page.waitForFunction(() => Number(document.getElementById("timeline")?.shadowRoot?.querySelector(".track")?.ariaValueMax) > 29);
-    await page.locator('[data-series="left_knee"]').waitFor();
+    await page.waitForFunction(() => [...document.querySelectorAll("#angles .axis span")].some(({ textContent }) => textContent === "0:25.0"));
     await screenshot(page, "replay-live");
     await page.click("#to-live");
     await waitForNumber(page, "timestamp", 29.5);

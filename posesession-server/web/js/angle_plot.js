@@ -75,12 +75,12 @@ export class AnglePlot {
     this.#stripsBox.append(this.#playhead, this.#pointer, this.#tip);
     host.replaceChildren(this.#note, this.#stripsBox, this.#axis);
     for (const name of ["loadedmetadata", "durationchange", "recordingchange", "rangechange", "emptied"]) {
-      replay.addEventListener(name, () => this.#refresh());
+      replay.addEventListener(name, () => this.refresh());
     }
     for (const name of ["frame", "statechange", "seeked", "timeupdate"]) replay.addEventListener(name, () => this.#show());
     new ResizeObserver(() => {
       this.#draw();
-      this.#refresh();
+      this.refresh();
     }).observe(this.#stripsBox);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
     this.#stripsBox.addEventListener("pointerdown", (event) => this.#grab(event));
@@ -106,8 +106,8 @@ export class AnglePlot {
     return this.#angles;
   }
 
-  /** Asks for what the plot has room for, once the changes have come to rest. */
-  #refresh() {
+  /** Asks for what the plot has room for, once the changes have come to rest; to be called when a live session has grown. */
+  refresh() {
     const { live } = this.#replay;
     // What grows all the time never comes to rest.
     if (live && this.#timer !== undefined) return;
@@ -127,7 +127,7 @@ export class AnglePlot {
       ...(range.start === null ? {} : { from: range.start }),
       ...(range.end === null ? {} : { to: Math.min(range.end, duration) }),
     };
-    const asked = JSON.stringify([session, query, live ? duration : 0]);
+    const asked = JSON.stringify([session, query, live ? Math.floor(performance.now() / LIVE_MS) : 0]);
     if (asked === this.#asked) return;
     this.#asked = asked;
     this.#askedMs = performance.now();

@@ -100,6 +100,7 @@ async function followRecording() {
   try {
     const { duration, frame_count: frameCount } = await api.read(replay.session);
     if (!replay.live) return;
+    if (duration !== timeline.recordedEnd) plot.refresh();
     timeline.recordedEnd = duration;
     setText("duration", formatTime(Math.max(duration, replay.duration)));
     setText("frame-count", String(frameCount));
@@ -114,7 +115,7 @@ const { shortcuts: screenKeys } = useFullScreen(replay);
 const { shortcuts: settingKeys } = useSettings(replay);
 const transportKeys = useTransport(replay);
 const markerKeys = useMarkers(replay);
-useAngles(replay);
+const plot = useAngles(replay);
 useShortcuts([...transportKeys, ...markerKeys, ...settingKeys, ...screenKeys]);
 onClick("copy-link", () => copyLink(replay));
 onClick("restore", restore);
