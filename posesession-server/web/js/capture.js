@@ -19,7 +19,8 @@ import { PoseModel } from "./pose_model.js";
  * @property {number} inference_ms
  *
  * @typedef {object} CaptureEvents
- * @property {Picture} picture each picture of the camera, before it is looked at, if it is; valid until the listeners have returned
+ * @property {Picture} picture the camera's pictures, those that are looked at before they are; valid until the listeners have
+ *   returned. While poses come slowly, these are all: what listeners do with the others would cost poses
  * @property {CapturedPose} pose
  * @property {{ delegate: Delegate, poses_per_second: number }} delegate which of the two finds the poses from now on, and, where
  *   the graphics processor was tried, how many poses a second it would find (else 0)
@@ -34,6 +35,9 @@ import { PoseModel } from "./pose_model.js";
 
 /** Pictures at the worker: one being looked at, one waiting, so that it never idles until the next camera frame. */
 const MAX_IN_FLIGHT = 2;
+/** Longer than this a pose takes only where there is too little of everything, ms; how much a new one counts. */
+const SLOW_MS = 80;
+const PACE_WEIGHT = 0.2;
 
 /** @type {Record<string, [code: string, message: string]>} */
 const CAMERA_FAILURES = {
@@ -90,7 +94,7 @@ export async function listCameras() {
 /**
  * Finds poses in a playing video, as fast as the model goes; pictures that come meanwhile are skipped and counted.
  *
- * A pose has the time at which its picture was taken, and the picture is one of those that the event `picture` gives.
+ * A pose has the time at which its picture was taken, and that picture was given by the event `picture` before.
  * @extends {Emitter<CaptureEvents>}
  */
 export class PoseCapture extends Emitter {
@@ -100,6 +104,11 @@ export class PoseCapture extends Emitter {
   #pictures;
   #skipped = 0;
   #stopped = false;
+  #inferenceMs = 0;
+  #lastGiven = -Infinity;
+  #lastFound = -Infinity;
+  /** Who waits for poses that are under way. @type {Set<() => void>} */
+  #waiting = new Set();
   /** @type {Trial | null} */
   #trial = null;
   /** What the outcome of a trial is remembered for; null: the delegate was asked for. @type {string | null} */
@@ -161,10 +170,19 @@ export class PoseCapture extends Emitter {
     return this.#skipped;
   }
 
+  /** Resolves when the poses of all pictures that were taken so far have been given. */
+  async caughtUp() {
+    const until = this.#lastGiven;
+    while (!this.#stopped && this.#model.inFlight > 0 && this.#lastFound < until) {
+      await new Promise((resolve) => this.#waiting.add(() => resolve(undefined)));
+    }
+  }
+
   /** Ends the capture; the camera stays open. */
   stop() {
     this.#stopped = true;
     this.#model.close();
+    this.#wake();
   }
 
   #run() {
@@ -188,12 +206,14 @@ export class PoseCapture extends Emitter {
     const { image, timestamp } = picture;
     try {
       if (this.#stopped) return;
-      this.emit("picture", picture);
-      if (this.#model.inFlight >= MAX_IN_FLIGHT) {
+      const looks = this.#model.inFlight < MAX_IN_FLIGHT;
+      if (looks || this.#inferenceMs < SLOW_MS) this.emit("picture", picture);
+      if (!looks) {
         this.#skipped += 1;
         if (this.#trial && timestamp - this.#model.lookingSince > PATIENCE_SECONDS) this.#endTrial("slow");
         return;
       }
+      this.#lastGiven = timestamp;
       await this.#model.look(image, timestamp);
     } finally {
       image.close();
@@ -203,13 +223,17 @@ export class PoseCapture extends Emitter {
   /** @param {PoseModel} model */
   #use(model) {
     this.#model = model;
+    this.#wake();
     model.onfail = (error) => {
       if (this.#browser !== null && model.delegate === "GPU") void this.#fallBack(0);
       else this.#fail(error);
     };
     model.onpose = (pose) => {
+      this.#inferenceMs += PACE_WEIGHT * (pose.inference_ms - this.#inferenceMs);
       this.emit("pose", pose);
       pose.image.close();
+      this.#lastFound = pose.timestamp;
+      this.#wake();
       this.#judge(pose.inference_ms);
     };
   }
@@ -255,6 +279,11 @@ export class PoseCapture extends Emitter {
     } catch (error) {
       this.#fail(error instanceof PosesessionError ? error : new PosesessionError("model_failed", `the pose model does not load: ${error}`));
     }
+  }
+
+  #wake() {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
   }
 
   /** @param {PosesessionError} error */

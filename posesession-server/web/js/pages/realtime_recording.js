@@ -38,6 +38,9 @@ export class Recording extends Emitter {
   /** @type {VideoRecorder | null} */
   #video = null;
   #stopFeeding = () => {};
+  #resuming = false;
+  /** @type {import("./realtime_sources.js").CameraSource | null} */
+  #videoSource = null;
   #videoLost = false;
   #withVideo = false;
 
@@ -101,8 +104,15 @@ export class Recording extends Emitter {
   }
 
   async resume() {
-    await this.#client.resumeRecording(this.#target());
-    this.#change("recording");
+    // Each pose that is recorded should have its picture in the video, so pictures come first.
+    this.#resuming = true;
+    try {
+      await this.#videoSource?.caughtUp();
+      await this.#client.resumeRecording(this.#target());
+      this.#change("recording");
+    } finally {
+      this.#resuming = false;
+    }
   }
 
   /**
@@ -235,14 +245,16 @@ export class Recording extends Emitter {
       this.emit("note", `${message}. The poses go on.`);
     });
     this.#stopFeeding = camera.onPicture((picture) => {
-      if (this.#state === "recording" && !this.#videoLost) video.feed(picture);
+      if ((this.#state === "recording" || this.#resuming) && !this.#videoLost) video.feed(picture);
     });
     this.#video = video;
+    this.#videoSource = camera;
   }
 
   async #stopVideo() {
     const video = this.#video;
     this.#video = null;
+    this.#videoSource = null;
     this.#stopFeeding();
     await video?.stop();
   }

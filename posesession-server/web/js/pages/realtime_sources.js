@@ -71,6 +71,11 @@ export class CameraSource extends Emitter {
     return this.#capture?.on("picture", listener) ?? (() => {});
   }
 
+  /** Resolves when the poses of all pictures that were taken so far have been sent. */
+  async caughtUp() {
+    await this.#capture?.caughtUp();
+  }
+
   /** What a recording of this source should remember. */
   get metadata() {
     const { videoWidth, videoHeight } = this.#stage.video;
