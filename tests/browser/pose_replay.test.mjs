@@ -421,6 +421,20 @@ describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => 
     await page.close();
   });
 
+  test("without a camera it says which reason there is, and shows the pose alone", async () => {
+    const blind = await Browser.start({ camera: "none" });
+    try {
+      const page = await blind.open(`${site.address}/empty.html`, { hosts: [host] });
+      await show(page, server.address, { session, webcam: "" });
+      await page.waitForFunction(() => /** @type {any} */ (window).replay.webcamState === "failed");
+      assert.equal(await of(page, (replay) => replay.webcamError?.code), "no_camera");
+      assert.ok((await overlay(page)).drawn > 100, "no pose is drawn");
+      assert.deepEqual(blind.problems, []);
+    } finally {
+      await blind.stop();
+    }
+  });
+
   test("a server that is gone and comes back is played on from where it was lost", async () => {
     const page = await openEmpty([GONE]);
     await show(page, server.address, { session });

@@ -21,6 +21,9 @@ import { WebcamLayer } from "./webcam_layer.js";
 /** Where neither the recording nor a webcam says what the picture's shape was. */
 const USUAL_SIZE = { width: 640, height: 480 };
 
+/** A frame is late when it is so far behind the clock. */
+const LATE_S = 0.3;
+
 const style = sharedStyle(STYLE + CONTROLS_STYLE);
 
 export class PoseReplayElement extends ReplayMediaElement {
@@ -240,7 +243,8 @@ export class PoseReplayElement extends ReplayMediaElement {
    * @param {DecodedFrame} frame
    */
   frameChanged(frame) {
-    this.#stage.setFrame(frame);
+    const behind = (this.currentTime - frame.timestamp) * Math.sign(this.playbackRate);
+    this.#stage.setFrame(frame, { late: this.status === "playing" && behind > LATE_S });
     this.#picture.setFrame(frame);
     if (this.status !== "playing") this.clockChanged();
     this.dispatchEvent(new CustomEvent("frame", { detail: frame }));

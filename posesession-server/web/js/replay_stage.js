@@ -15,6 +15,8 @@ import { SkeletonCanvas } from "./skeleton_canvas.js";
 
 /** The last so many repaints are looked at for the figures. */
 const SAMPLES = 512;
+/** Frames that are late are drawn so seldom. */
+const LATE_FRAMES_MS = 100;
 
 /** Draws the last frame that came. */
 export class ReplayStage {
@@ -23,6 +25,10 @@ export class ReplayStage {
   #observer;
   /** @type {DecodedFrame | null} */
   #frame = null;
+  /** @type {DecodedFrame | null} */
+  #lateFrame = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #lateTimer;
   /** @type {Size} */
   #size = { width: 640, height: 480 };
   #mirrored = false;
@@ -52,6 +58,8 @@ export class ReplayStage {
 
   stop() {
     this.#observer.disconnect();
+    clearTimeout(this.#lateTimer);
+    this.#lateTimer = undefined;
     cancelAnimationFrame(this.#request);
     this.#request = 0;
   }
@@ -77,14 +85,19 @@ export class ReplayStage {
     this.redraw();
   }
 
-  /** @param {DecodedFrame | null} frame */
-  setFrame(frame) {
-    this.#frame = frame;
-    if (frame) {
-      this.#framesReceived += 1;
-      this.#arrivedMs = performance.now();
+  /**
+   * @param {DecodedFrame | null} frame
+   * @param {{ late?: boolean }} [options] `late`: its time is long over, so it is drawn only if no other comes soon: what
+   *   piled up while the page was held up would run through else
+   */
+  setFrame(frame, { late = false } = {}) {
+    if (frame) this.#framesReceived += 1;
+    if (late) {
+      this.#lateFrame = frame;
+      this.#lateTimer ??= setTimeout(() => this.#show(this.#lateFrame), LATE_FRAMES_MS);
+    } else {
+      this.#show(frame);
     }
-    this.redraw();
   }
 
   /** @param {boolean} mirrored */
@@ -132,6 +145,16 @@ export class ReplayStage {
   /** Draws again at the next repaint. */
   redraw() {
     if (this.#request === 0) this.#request = requestAnimationFrame(this.#draw);
+  }
+
+  /** @param {DecodedFrame | null} frame */
+  #show(frame) {
+    clearTimeout(this.#lateTimer);
+    this.#lateTimer = undefined;
+    this.#lateFrame = null;
+    this.#frame = frame;
+    if (frame) this.#arrivedMs = performance.now();
+    this.redraw();
   }
 
   #draw = () => {
