@@ -45,16 +45,16 @@ async function take(page, name) {
 
 /** @param {Server} server */
 async function seed(server) {
-  await seedSession(server, { name: "Gait, first visit", description: "Barefoot, own pace.", seconds: 9.2, metadata: { tags: ["gait", "knee"] } });
-  await seedSession(server, { name: "Warm-up, two people", persons: 2, seconds: 14, metadata: { tags: ["warm-up"] } });
+  await seedSession(server, { name: "Jumping jacks, set 1", description: "Outdoors, own pace.", seconds: 9.2, metadata: { tags: ["warm-up"] } });
+  await seedSession(server, { name: "Jumping jacks, two people", persons: 2, seconds: 14, metadata: { tags: ["warm-up"] } });
   await seedSession(server, { name: "Arms, 60 poses a second", seconds: 6.1, fps: 60, skeleton: "mediapipe_33_world", metadata: { tags: ["shoulder"] } });
-  await seedSession(server, { name: "Gait, from another estimator", skeleton: "coco_17", seconds: 21, metadata: { tags: ["gait"] } });
+  await seedSession(server, { name: "From another estimator", skeleton: "coco_17", seconds: 21, metadata: { tags: ["warm-up"] } });
   await seedSession(server, {
-    name: "Gait, follow-up",
-    description: "Own pace again, turning twice.",
+    name: "Jumping jacks, set 2",
+    description: "Arms all the way up.",
     seconds: 34.5,
-    markers: [{ label: "turns", at: 8 }],
-    metadata: { tags: ["gait", "knee", "follow-up"] },
+    markers: [{ label: "slower", at: 8 }],
+    metadata: { tags: ["warm-up", "shoulder", "follow-up"] },
   });
 }
 
