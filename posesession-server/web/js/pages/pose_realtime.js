@@ -84,8 +84,9 @@ live.on("change", (change) => {
   } else if (change === "busy") {
     showNotice(`Another program already sends poses to the stream “${source?.stream}”. Take it over, watch it as a remote stream, or choose another name.`, "problem");
   } else if (change === "taken") {
+    const recorded = recording.isUnderWay ? "From now on its poses are recorded instead of this camera's." : "This camera's poses do not reach it any more.";
     recording.release();
-    showNotice(`Another program has taken over the stream “${source?.stream}”: this camera is not recorded any more, what it recorded is kept. Take the stream over to go on.`, "problem");
+    showNotice(`Another program has taken over the stream “${source?.stream}”. ${recorded} Take the stream over to go on.`, "problem");
   }
   if (change !== "waiting") byId("take-over", HTMLButtonElement).hidden = change !== "busy" && change !== "taken";
   if (change === "busy" || change === "taken" || change === "failed" || change === "waiting") countdown.cancel();
@@ -178,6 +179,7 @@ function showState() {
         : "failed";
   const isActive = recording.isUnderWay;
   setText("status", STATE_TEXT[state]);
+  document.title = `${isActive ? `${STATE_TEXT[state]}…` : "Record"} · posesession`;
   byId("progress", HTMLElement).hidden = !isActive;
   byId("recording", HTMLElement).hidden = isActive;
   byId("settings", HTMLDetailsElement).hidden = isActive && live.source?.kind === "camera";

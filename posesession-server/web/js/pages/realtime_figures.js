@@ -11,6 +11,7 @@ import { byId, element, publishState, setText } from "./dom.js";
 
 const CLOCK_MS = 100;
 const RATE_MS = 1000;
+const HOUR_S = 3600;
 /** The server tells the time twice a second; without it the clock stands still soon. */
 const MOST_AHEAD_S = 1.5;
 
@@ -96,7 +97,9 @@ export class Figures {
 
   #showTime() {
     const ahead = Number.isNaN(this.#told) ? 0 : Math.min(MOST_AHEAD_S, (performance.now() - this.#told) / 1000);
-    setText("time", formatTime(this.#duration + ahead));
+    const seconds = this.#duration + ahead;
+    // An hour's tenths matter to nobody and would be in the controls' way.
+    setText("time", seconds < HOUR_S ? formatTime(seconds) : formatTime(seconds).replace(/\.\d$/, ""));
   }
 
   #showRate() {
