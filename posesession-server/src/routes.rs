@@ -83,6 +83,7 @@ pub(crate) fn api() -> Vec<Route> {
         Route::new("/api/sessions/{id}/angles", &["get"], get(angles::plot)),
         Route::new("/api/sessions/{id}/video", &["get"], get(media::video)),
         Route::new("/api/sessions/{id}/export", &["get"], get(frames::export)),
+        Route::new("/api/streams", &["get"], get(sockets::streams)),
         Route::new("/api/vision", &["get"], get(vision::describe)),
         Route::new("/ws/pose", &["get"], get(sockets::pose)),
         Route::new("/ws/replay/{id}", &["get"], get(sockets::replay)),

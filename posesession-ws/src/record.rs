@@ -160,6 +160,16 @@ impl RecordService {
         lock(&self.inner.recordings).len()
     }
 
+    /// Returns the names of the streams that somebody publishes at this moment, in alphabetical order.
+    #[must_use]
+    pub fn published_streams(&self) -> Vec<String> {
+        let streams = lock(&self.inner.streams);
+        let published = streams.values().filter(|stream| stream.is_published() && !stream.is_closed());
+        let mut names: Vec<String> = published.map(|stream| stream.name().to_owned()).collect();
+        names.sort();
+        names
+    }
+
     fn welcome(&self) -> Welcome {
         let reorder_window_ms =
             u64::try_from(self.inner.options.reorder_window.as_millis()).unwrap_or(u64::MAX);

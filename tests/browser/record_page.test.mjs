@@ -90,6 +90,13 @@ describe("the recording page controls a stream", { timeout: 300_000 }, () => {
     await waitForState(page, LIVE);
   };
 
+  test("the streams that are live are suggested", async () => {
+    await open();
+    await waitForState(page, { liveStreams: "1" });
+    const suggested = await page.locator("#known-streams option").evaluateAll((options) => options.map((option) => [option.getAttribute("value"), option.textContent]));
+    assert.deepEqual(suggested, [[STREAM, "live now"]]);
+  });
+
   test("by mouse: countdown, pause, resume, marks, stop, report; name, description and tags are kept", async () => {
     await open();
     assert.ok((await overlay(page)).drawn > 200, "no skeleton is drawn");

@@ -1,8 +1,9 @@
-//! The two WebSockets: an HTTP request in, a connection of the record or replay protocol out.
+//! The two WebSockets: an HTTP request in, a connection of the record or replay protocol out; and what streams there are.
 
 use std::future::Future;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -13,6 +14,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use posesession_ws::protocol::{SUBPROTOCOL, WireFormat};
 use posesession_ws::{ReplayRequest, TransportError, WebSocketTransport, from_websocket, websocket_config};
+use serde_json::{Value, json};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -26,6 +28,12 @@ use crate::state::AppState;
 
 /// A WebSocket over what was an HTTP connection, as the protocols take it.
 type Transport = WebSocketTransport<Stalling>;
+
+/// Lists what can be watched and recorded over the record protocol.
+pub(crate) async fn streams(State(state): State<Arc<AppState>>, params: Params) -> ApiResult<Json<Value>> {
+    params.only(&[])?;
+    Ok(Json(json!({ "streams": state.record.published_streams() })))
+}
 
 /// Opens the record protocol.
 pub(crate) async fn pose(State(state): State<Arc<AppState>>, request: Request) -> ApiResult {

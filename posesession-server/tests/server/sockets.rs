@@ -60,6 +60,7 @@ async fn a_session_is_recorded_and_replayed() {
     acknowledged(&mut client, 119).await;
 
     assert!(server.get("/metrics").await.text().await.unwrap().contains("posesession_recordings_live 1\n"));
+    assert_eq!(server.json("/api/streams").await, json!({"streams": ["default"]}));
     let deleted = server.request(Method::DELETE, &format!("/api/sessions/{id}")).send().await.unwrap();
     assert_problem(deleted, 409, "session_is_live").await;
     assert_eq!(server.json(&format!("/api/sessions/{id}")).await["status"], "recording");

@@ -179,6 +179,14 @@ export class SessionApi {
   }
 
   /**
+   * Names the streams that somebody publishes at this moment.
+   * @returns {Promise<{ streams: string[] }>}
+   */
+  streams() {
+    return this.#request("GET", "/api/streams");
+  }
+
+  /**
    * Says whether the server has what a page needs to find poses itself.
    * @returns {Promise<Vision>}
    */

@@ -3,6 +3,7 @@
 mod actor;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use posesession_core::{SessionId, Skeleton, Timestamp};
 use serde_json::Value;
@@ -92,6 +93,8 @@ pub(super) struct StreamHandle {
     name: Arc<str>,
     commands: mpsc::Sender<StreamCommand>,
     live: broadcast::Sender<LiveEvent>,
+    /// Written by the actor alone.
+    is_published: Arc<AtomicBool>,
 }
 
 impl StreamHandle {
@@ -101,6 +104,11 @@ impl StreamHandle {
 
     pub(super) fn is_closed(&self) -> bool {
         self.commands.is_closed()
+    }
+
+    /// Returns whether somebody sends poses to the stream at this moment.
+    pub(super) fn is_published(&self) -> bool {
+        self.is_published.load(Ordering::Relaxed)
     }
 
     /// Returns whether this handle is the only one left.
@@ -150,8 +158,8 @@ impl StreamHandle {
 pub(super) fn spawn(service: RecordService, name: String) -> StreamHandle {
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (live, _) = broadcast::channel(LIVE_QUEUE);
-    let handle = StreamHandle { name: name.into(), commands, live };
+    let handle = StreamHandle { name: name.into(), commands, live, is_published: Arc::default() };
     let tasks = service.inner.tasks.clone();
-    tasks.spawn(StreamActor::new(service, handle.name.clone(), handle.live.clone(), receiver).run());
+    tasks.spawn(StreamActor::new(service, &handle, receiver).run());
     handle
 }

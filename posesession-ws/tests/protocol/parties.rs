@@ -422,3 +422,21 @@ async fn a_goodbye_over_a_websocket_is_answered() {
     }
     assert!(last.is_some_and(|message| message.is_close()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_streams_that_somebody_publishes_are_listed() {
+    let house = House::new();
+    let (mut left, mut right, mut viewer) =
+        (house.connect().await, house.connect().await, house.connect().await);
+    left.ask(json!({ "type": "publish", "stream": "left" })).await;
+    right.ask(json!({ "type": "publish", "stream": "a right one" })).await;
+    viewer.ask(json!({ "type": "subscribe", "stream": "nobody's" })).await;
+    assert_eq!(house.records.published_streams(), ["a right one", "left"]);
+
+    left.start("left").await;
+    drop(left);
+    drop(right);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(house.records.published_streams(), [""; 0], "also a recorded stream whose publisher is lost");
+    assert_eq!(house.records.live_recordings(), 1);
+}

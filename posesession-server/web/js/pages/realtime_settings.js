@@ -4,7 +4,7 @@
 import { listCameras } from "../capture.js";
 import { PosesessionError } from "../errors.js";
 import { SessionApi } from "../session_api.js";
-import { byId, setText } from "./dom.js";
+import { byId, publishState, setText } from "./dom.js";
 import { preference, setPreference } from "./preferences.js";
 
 /** @typedef {import("./realtime_live_source.js").SourceChoice} SourceChoice */
@@ -41,9 +41,10 @@ export class Settings {
     const parameters = new URLSearchParams(location.search);
     remoteChosen.checked = parameters.get("source") === "remote";
     streamName.value = parameters.get("stream") ?? streamName.value;
+    streamName.addEventListener("focus", () => void this.#showStreams());
     const fps = preference("realtime.fps", fpsSelect.value);
     if ([...fpsSelect.options].some(({ value }) => value === fps)) fpsSelect.value = fps;
-    this.#showStreams();
+    void this.#showStreams();
     this.#showKind();
   }
 
@@ -70,7 +71,7 @@ export class Settings {
       setPreference("realtime.model", model);
       setPreference("realtime.fps", fps);
     }
-    this.#showStreams();
+    void this.#showStreams();
   }
 
   /** Opens the section with a remote stream chosen. */
@@ -122,8 +123,14 @@ export class Settings {
     byId("camera", HTMLVideoElement).classList.toggle("mirrored", mirror.checked);
   }
 
-  #showStreams() {
-    byId("known-streams", HTMLDataListElement).replaceChildren(...knownStreams().map((name) => new Option(name, name)));
+  /** Suggests the streams that are live at this moment, then those that were watched here before. */
+  async #showStreams() {
+    // A server that does not answer is told of by the connection; names can be typed.
+    const { streams: live } = await new SessionApi().streams().catch(() => ({ streams: /** @type {string[]} */ ([]) }));
+    const before = knownStreams().filter((name) => !live.includes(name));
+    const options = [...live.map((name) => new Option("live now", name)), ...before.map((name) => new Option("watched before", name))];
+    byId("known-streams", HTMLDataListElement).replaceChildren(...options);
+    publishState({ liveStreams: live.length });
   }
 }
 

@@ -5,13 +5,14 @@ mod controlling;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use posesession_core::{SessionId, SessionStatus, Skeleton};
 use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 
-use super::{Control, StreamCommand};
+use super::{Control, StreamCommand, StreamHandle};
 use crate::protocol::{Ack, ProtocolError};
 use crate::record::live::LiveEvent;
 use crate::record::peer::{ConnectionId, Peer, json_message};
@@ -25,6 +26,8 @@ pub(super) struct StreamActor {
     live: broadcast::Sender<LiveEvent>,
     commands: mpsc::Receiver<StreamCommand>,
     publisher: Option<Publisher>,
+    /// Whether `publisher` is there and not lost, for those who list the streams.
+    is_published: Arc<AtomicBool>,
     skeleton: Option<Arc<Skeleton>>,
     fps: Option<f64>,
     /// Controllers and viewers.
@@ -61,17 +64,17 @@ enum Event {
 impl StreamActor {
     pub(super) fn new(
         service: RecordService,
-        name: Arc<str>,
-        live: broadcast::Sender<LiveEvent>,
+        handle: &StreamHandle,
         commands: mpsc::Receiver<StreamCommand>,
     ) -> Self {
         let next_status = service.inner.clock.now() + service.inner.options.status_every;
         Self {
             service,
-            name,
-            live,
+            name: Arc::clone(&handle.name),
+            live: handle.live.clone(),
             commands,
             publisher: None,
+            is_published: Arc::clone(&handle.is_published),
             skeleton: None,
             fps: None,
             attached: HashMap::new(),
@@ -118,6 +121,12 @@ impl StreamActor {
                 recording.pump(now);
             }
         }
+    }
+
+    fn set_publisher(&mut self, publisher: Option<Publisher>) {
+        let is_published = publisher.as_ref().is_some_and(|publisher| publisher.lost_at.is_none());
+        self.is_published.store(is_published, Ordering::Relaxed);
+        self.publisher = publisher;
     }
 
     fn next_deadline(&self) -> Duration {

@@ -6,7 +6,7 @@ use posesession_core::{CommandError, SessionId, SessionStatus};
 use posesession_store::{NewSession, SessionChange, VideoType};
 use serde_json::{Map, json};
 
-use super::{Attached, Control, StreamActor};
+use super::{Attached, Control, Publisher, StreamActor};
 use crate::protocol::{ErrorCode, ProtocolError, StartRecording};
 use crate::record::connection::ok_answer;
 use crate::record::lock;
@@ -35,14 +35,9 @@ impl StreamActor {
 
     pub(super) fn disconnect(&mut self, connection: ConnectionId) {
         self.attached.remove(&connection);
-        if let Some(publisher) = &mut self.publisher
-            && publisher.peer.id == connection
-        {
-            if self.recording.is_some() {
-                publisher.lost_at = Some(self.service.inner.clock.now());
-            } else {
-                self.publisher = None;
-            }
+        if let Some(publisher) = self.publisher.take_if(|publisher| publisher.peer.id == connection) {
+            let lost_at = Some(self.service.inner.clock.now());
+            self.set_publisher(self.recording.is_some().then_some(Publisher { lost_at, ..publisher }));
         }
     }
 

@@ -115,7 +115,7 @@ impl StreamActor {
                 &ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name),
             );
         }
-        self.publisher = Some(Publisher { peer, name, lost_at: None });
+        self.set_publisher(Some(Publisher { peer, name, lost_at: None }));
     }
 
     fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {
