@@ -105,7 +105,7 @@ impl Storage {
     async fn join_video(&self, session: &SessionRecording, status: Option<SessionStatus>) {
         let (Some(media), id) = (&self.media, session.id) else { return };
         let noted = RecordedVideo::from_metadata(&session.metadata);
-        let mut video = noted.clone().unwrap_or_else(|| RecordedVideo::of_type(VideoType::Webm.mime()));
+        let video = noted.clone().unwrap_or_else(|| RecordedVideo::of_type(VideoType::Webm.mime()));
         let joined = match media.join_video(id, &video).await {
             Ok(joined) => joined.filter(|joined| joined.length > 0),
             Err(error) => {
@@ -113,13 +113,9 @@ impl Storage {
                 return;
             }
         };
-        let mut metadata = session.metadata.clone();
-        if noted.is_some() && joined.as_ref().is_some_and(|joined| joined.is_rewritten) {
-            video.cuts.clear();
-            video.note_in(&mut metadata);
-        }
+        let is_rewritten = joined.as_ref().is_some_and(|joined| joined.is_rewritten);
         let change = SessionChange {
-            metadata: Some(metadata),
+            video: noted.filter(|_| is_rewritten).map(|noted| RecordedVideo { cuts: Vec::new(), ..noted }),
             video_file_path: joined.map(|joined| Some(joined.path)),
             status,
             ..SessionChange::default()

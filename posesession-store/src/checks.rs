@@ -4,8 +4,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 use posesession_core::{
     Chunk, ChunkExtent, Layout, SessionId, SessionRecording, SessionStatus, Skeleton, Timestamp,
 };
+use serde_json::{Map, Value};
 
 use crate::error::StoreError;
+use crate::media::RecordedVideo;
 use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, Term};
 
 /// The facts that decide whether a session takes a batch.
@@ -58,6 +60,24 @@ pub(crate) fn change(change: &SessionChange) -> Result<(), StoreError> {
     change.name.as_deref().map_or(Ok(()), |name| text("name", name))?;
     change.description.as_deref().map_or(Ok(()), |description| text("description", description))?;
     change.metadata.as_ref().map_or(Ok(()), metadata)
+}
+
+/// Returns the metadata that a session has after a change. To be called where nothing can come between reading the old one and
+/// writing this one.
+pub(crate) fn changed_metadata(
+    old: Map<String, Value>,
+    change: &SessionChange,
+) -> Result<Map<String, Value>, StoreError> {
+    let noted = change.metadata.as_ref().and_then(|_| RecordedVideo::from_metadata(&old));
+    let mut changed = change.metadata.clone().unwrap_or(old);
+    let facts = [noted.as_ref(), change.video.as_ref()];
+    for video in facts.into_iter().flatten() {
+        video.note_in(&mut changed);
+    }
+    if facts != [None; 2] {
+        metadata(&changed)?;
+    }
+    Ok(changed)
 }
 
 /// Makes the recording that a store keeps of a new session.
@@ -232,7 +252,7 @@ fn text(what: &str, text: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn metadata(metadata: &serde_json::Map<String, serde_json::Value>) -> Result<(), StoreError> {
+fn metadata(metadata: &Map<String, Value>) -> Result<(), StoreError> {
     let json = metadata_json(metadata)?;
     if json.len() > NewSession::MAX_TEXT_BYTES {
         let most = NewSession::MAX_TEXT_BYTES;
@@ -248,8 +268,6 @@ fn metadata(metadata: &serde_json::Map<String, serde_json::Value>) -> Result<(),
     }
 }
 
-pub(crate) fn metadata_json(
-    metadata: &serde_json::Map<String, serde_json::Value>,
-) -> Result<String, StoreError> {
+pub(crate) fn metadata_json(metadata: &Map<String, Value>) -> Result<String, StoreError> {
     serde_json::to_string(metadata).map_err(|error| bad(format!("the metadata is no JSON: {error}")))
 }

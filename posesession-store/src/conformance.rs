@@ -91,6 +91,7 @@ macro_rules! session_store_promises {
                 an_invalid_skeleton_is_refused,
                 an_unknown_session_is_not_found_by_any_method,
                 a_change_changes_only_what_it_names,
+                metadata_that_was_read_before_a_video_was_noted_does_not_undo_it,
                 a_refused_change_changes_nothing,
                 a_deleted_session_is_hidden_from_every_method,
                 a_restored_session_is_as_before,

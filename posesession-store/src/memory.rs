@@ -307,9 +307,9 @@ impl SessionStore for MemoryStore {
         checks::change(&change)?;
         let mut state = self.lock();
         let session = &mut state.entry_mut(id)?.recording;
+        session.metadata = checks::changed_metadata(session.metadata.clone(), &change)?;
         session.name = change.name.unwrap_or_else(|| session.name.clone());
         session.description = change.description.unwrap_or_else(|| session.description.clone());
-        session.metadata = change.metadata.unwrap_or_else(|| session.metadata.clone());
         session.status = change.status.unwrap_or(session.status);
         session.video_file_path = change.video_file_path.unwrap_or_else(|| session.video_file_path.clone());
         Ok(session.clone())

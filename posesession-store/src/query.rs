@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use posesession_core::{Chunk, ChunkExtent, SessionId, SessionRecording, SessionStatus, Skeleton, UserId};
 
+use crate::media::RecordedVideo;
+
 /// A session to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSession {
@@ -50,8 +52,11 @@ pub struct SessionChange {
     pub name: Option<String>,
     /// A new description.
     pub description: Option<String>,
-    /// New metadata, replacing all of the old.
+    /// New metadata, replacing all of the old but the facts of the session's video ([`RecordedVideo`]): who changes the rest
+    /// may have read it before they were noted.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The facts of the session's video, noted in its metadata without touching the rest of it.
+    pub video: Option<RecordedVideo>,
     /// A new status.
     pub status: Option<SessionStatus>,
     /// Where the video is; `Some(None)` for nowhere.

@@ -71,11 +71,12 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
         query: &SessionQuery,
     ) -> Result<HashMap<SessionStatus, SessionTotals>, StoreError>;
 
-    /// Changes a session's facts and returns them all.
+    /// Changes a session's facts and returns them all. Changes of several callers at once don't undo each other: what is known
+    /// of a session's video outlives other changes of its metadata, and these outlive it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] for texts that are too long.
+    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] for texts or metadata that are too long.
     async fn update_session(
         &self,
         id: SessionId,

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::recording::{Store, append, assert_frames, batch, record, skeleton, start};
 use crate::error::StoreError;
+use crate::media::{RecordedVideo, VideoCut};
 use crate::query::{NewSession, SessionChange, SessionQuery, Term};
 
 fn unknown() -> SessionId {
@@ -219,6 +220,54 @@ pub async fn a_change_changes_only_what_it_names(store: Store) {
     }
     append(&store, writer, 8, 16).await.unwrap();
     assert_frames(&store, writer.0, 16).await;
+}
+
+pub async fn metadata_that_was_read_before_a_video_was_noted_does_not_undo_it(store: Store) {
+    let id = store.create_session(NewSession::named("Filmed")).await.unwrap().id;
+    let map = |json: serde_json::Value| json.as_object().unwrap().clone();
+    let none = SessionChange::default;
+    let cut = VideoCut { at: Timestamp::from_micros(500_000), length: Timestamp::from_micros(3_000_000) };
+    let cut_out = RecordedVideo { start: Some(Timestamp::ZERO), ..RecordedVideo::of_type("video/webm") };
+    let with_cut = RecordedVideo { cuts: vec![cut], ..cut_out.clone() };
+    let steps = [
+        (SessionChange { metadata: Some(map(json!({"side": "left"}))), ..none() }, json!({"side": "left"})),
+        (
+            SessionChange { video: Some(with_cut.clone()), ..none() },
+            json!({"side": "left", "video": {
+                "mime": "video/webm", "start": 0.0, "cuts": [{"at": 0.5, "length": 3.0}],
+            }}),
+        ),
+        (
+            SessionChange { metadata: Some(map(json!({"side": "right"}))), ..none() },
+            json!({"side": "right", "video": {
+                "mime": "video/webm", "start": 0.0, "cuts": [{"at": 0.5, "length": 3.0}],
+            }}),
+        ),
+        (
+            SessionChange { video: Some(cut_out), ..none() },
+            json!({"side": "right", "video": {"mime": "video/webm", "start": 0.0}}),
+        ),
+        (
+            SessionChange {
+                metadata: Some(map(json!({"video": {
+                    "mime": "video/mp4", "start": 7, "cuts": [{"at": 0.5, "length": 3.0}], "camera": "front",
+                }}))),
+                ..none()
+            },
+            json!({"video": {"mime": "video/webm", "start": 0.0, "camera": "front"}}),
+        ),
+    ];
+    for (change, expected) in steps {
+        let changed = store.update_session(id, change).await.unwrap();
+        assert_eq!(serde_json::Value::Object(changed.metadata.clone()), expected);
+        assert_eq!(store.read_session(id).await.unwrap(), changed);
+    }
+    let full = map(json!({"text": "x".repeat(NewSession::MAX_TEXT_BYTES - 20)}));
+    let before = store.read_session(id).await.unwrap();
+    let change = SessionChange { name: Some("After".to_owned()), metadata: Some(full), ..none() };
+    let refused = store.update_session(id, change).await;
+    assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    assert_eq!(store.read_session(id).await.unwrap(), before);
 }
 
 pub async fn a_refused_change_changes_nothing(store: Store) {

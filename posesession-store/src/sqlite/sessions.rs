@@ -80,9 +80,9 @@ pub(super) fn update(
     change: SessionChange,
 ) -> Result<SessionRecording, Failure> {
     let mut session = read(db, id)?;
+    session.metadata = checks::changed_metadata(session.metadata, &change)?;
     session.name = change.name.unwrap_or(session.name);
     session.description = change.description.unwrap_or(session.description);
-    session.metadata = change.metadata.unwrap_or(session.metadata);
     session.status = change.status.unwrap_or(session.status);
     session.video_file_path = change.video_file_path.unwrap_or(session.video_file_path);
     let key: i64 = db

@@ -112,9 +112,7 @@ pub(super) async fn note(
     id: posesession_core::SessionId,
     video: &RecordedVideo,
 ) -> Result<(), StoreError> {
-    let mut metadata = store.read_session(id).await?.metadata;
-    video.note_in(&mut metadata);
-    let change = SessionChange { metadata: Some(metadata), ..SessionChange::default() };
+    let change = SessionChange { video: Some(video.clone()), ..SessionChange::default() };
     match store.update_session(id, change).await {
         Err(error @ StoreError::BadArgument { .. }) => {
             tracing::warn!(session = %id, %error, "the video's start and cuts can't be noted");
