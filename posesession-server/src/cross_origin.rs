@@ -12,8 +12,8 @@ const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Makes the layer that answers preflights and marks answers for these origins, or nothing if there is none.
 ///
-/// Every answer then has `Vary: Origin`: what a cache keeps for one site is not shown to another. Credentials are never
-/// allowed.
+/// Every answer then has `Vary: Origin`, a refusal by the guard too: what a cache keeps for one site is not shown to another.
+/// Credentials are never allowed.
 pub(crate) fn layer(origins: &[Origin]) -> Option<CorsLayer> {
     (!origins.is_empty()).then(|| {
         CorsLayer::new()

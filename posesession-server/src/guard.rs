@@ -40,5 +40,8 @@ pub(crate) async fn guard(State(state): State<Arc<AppState>>, request: Request, 
     default(header::REFERRER_POLICY, "no-referrer");
     default(HeaderName::from_static("cross-origin-resource-policy"), readers);
     default(header::CACHE_CONTROL, "no-store");
+    if !state.config.allowed_origins.is_empty() {
+        default(header::VARY, "origin");
+    }
     response
 }

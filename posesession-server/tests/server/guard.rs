@@ -206,6 +206,7 @@ async fn only_the_allowed_sites_are_let_in() {
             let named = answer.headers().keys().find(|name| name.as_str().starts_with("access-control-"));
             assert_eq!(named, None, "{origin}");
             assert_eq!(answer.headers()["cross-origin-resource-policy"], "same-origin", "{origin}");
+            assert_eq!(answer.headers().get("vary").unwrap(), "origin", "{origin}");
             assert_problem(answer, 403, "forbidden_origin").await;
         }
     }
