@@ -84,20 +84,41 @@ impl Storage {
     }
 
     async fn recover(&self) -> Result<(), StoreError> {
-        for id in self.store.interrupt_live_sessions().await? {
+        let interrupted = self.store.interrupt_live_sessions().await?;
+        for &id in &interrupted {
             tracing::warn!(session = %id, "the session was being recorded when the server went away; it is interrupted");
             let session = self.store.read_session(id).await?;
             self.join_video(&session, None).await;
         }
-        let processing = SessionQuery {
-            status: Some(SessionStatus::Processing),
-            limit: SessionQuery::MAX_LIMIT,
-            ..SessionQuery::default()
+        // A server that died while it joined, or had no room for it, has left others.
+        let is_left = |session: &SessionRecording| {
+            let is_filmed = RecordedVideo::from_metadata(&session.metadata).is_some();
+            is_filmed && session.video_file_path.is_none() && !interrupted.contains(&session.id)
         };
-        for session in self.store.list_sessions(&processing).await?.sessions {
-            self.join_video(&session, Some(SessionStatus::Completed)).await;
+        self.join_videos_of(SessionStatus::Interrupted, None, is_left).await?;
+        self.join_videos_of(SessionStatus::Failed, None, is_left).await?;
+        self.join_videos_of(SessionStatus::Processing, Some(SessionStatus::Completed), |_| true).await
+    }
+
+    /// Joins the videos of those sessions of a status for which `is_left` says that it is left to do.
+    async fn join_videos_of(
+        &self,
+        status: SessionStatus,
+        last: Option<SessionStatus>,
+        is_left: impl Fn(&SessionRecording) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut query =
+            SessionQuery { status: Some(status), limit: SessionQuery::MAX_LIMIT, ..SessionQuery::default() };
+        loop {
+            let page = self.store.list_sessions(&query).await?;
+            for session in page.sessions.iter().filter(|session| is_left(session)) {
+                self.join_video(session, last).await;
+            }
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Joins what came of a session's video, and gives it its last status. A video that can't be joined keeps no server
@@ -120,6 +141,9 @@ impl Storage {
             status,
             ..SessionChange::default()
         };
+        if change == SessionChange::default() {
+            return;
+        }
         if let Err(error) = self.store.update_session(id, change).await {
             tracing::warn!(session = %id, %error, "the session's video could not be noted");
         }

@@ -1,7 +1,7 @@
 //! What is left when a server dies, and what the next one makes of it.
 
 use posesession_core::{SentPose, SessionStatus, Skeleton, SyntheticPose};
-use posesession_store::SessionChange;
+use posesession_store::{RecordedVideo, SessionChange};
 use posesession_ws::protocol::StartRecording;
 use posesession_ws::{RecordClient, RecordEvent, ReplayClient, ReplayEvent};
 use serde_json::{Value, json};
@@ -133,6 +133,24 @@ async fn the_video_of_an_interrupted_session_has_its_pauses_cut_out_at_the_next_
     let at = video.windows(3).position(|bytes| bytes == [0x44, 0x89, 0x88]).expect("a duration") + 3;
     let duration = f64::from_be_bytes(video[at..at + 8].try_into().unwrap());
     assert!((1_000.0..1_700.0).contains(&duration), "{duration} ms");
+}
+
+#[tokio::test]
+async fn a_video_that_an_earlier_start_could_not_join_is_joined_at_the_next_one() {
+    for status in [SessionStatus::Interrupted, SessionStatus::Failed] {
+        let server = TestServer::start().await;
+        let id = server.recording("Left over", 50).await;
+        let film = b"\x1a\x45\xdf\xa3 one";
+        server.media.put_video_segment(id, 0, film.to_vec().into()).await.unwrap();
+        let video = Some(RecordedVideo::of_type("video/webm"));
+        let change = SessionChange { status: Some(status), video, ..SessionChange::default() };
+        server.store.update_session(id, change).await.unwrap();
+        let server = TestServer::start_in(server.stop().await, |_config| {}).await;
+        let session = server.json(&format!("/api/sessions/{id}")).await;
+        assert_eq!(session["status"], status.as_str());
+        let video = server.get(&format!("/api/sessions/{id}/video")).await;
+        assert_eq!(video.bytes().await.unwrap(), film.as_slice());
+    }
 }
 
 #[tokio::test]
