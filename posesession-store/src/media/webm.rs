@@ -175,10 +175,11 @@ impl Body {
         out.extend(self.clusters.push(block, time));
     }
 
+    /// Returns when the last track ends, in ticks, at least 1: a Duration of 0 is none (RFC 9559).
     fn duration(&self) -> u64 {
         let ends =
             self.tracks.iter().filter_map(|(_, ending)| Some(ending.last?.saturating_add(ending.duration)));
-        ends.max().unwrap_or(0)
+        ends.max().unwrap_or(0).max(1)
     }
 }
 

@@ -269,6 +269,14 @@ fn the_first_picture_is_at_zero_and_sound_before_it_too() {
 }
 
 #[test]
+fn a_video_of_one_picture_has_a_duration() {
+    let mut live = Live::new(1_000_000);
+    live.cluster(0).block(1, 0, true, 9);
+    let duration = check(&live.rewritten().unwrap()).duration;
+    assert!(duration > 0.0, "{duration}");
+}
+
+#[test]
 fn without_pictures_sound_is_sought() {
     let mut live = Live::of_tracks(1_000_000, &[(2, 2)]);
     live.cluster(7_000);
