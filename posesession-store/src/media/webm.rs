@@ -13,7 +13,7 @@ mod front;
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use super::recorded_video::RecordedVideo;
@@ -145,7 +145,8 @@ impl Body {
             if is_first_picture {
                 self.origin = Some(block.time);
             }
-            self.waiting.push(block);
+            // A copy of its own: the block is a part of all that was read with it, and would keep that.
+            self.waiting.push(Block { element: BytesMut::from(&*block.element), ..block });
             if is_first_picture || self.waiting_bytes > MAX_WAITING_BYTES {
                 self.begin(out);
             }

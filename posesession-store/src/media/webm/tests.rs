@@ -269,6 +269,20 @@ fn the_first_picture_is_at_zero_and_sound_before_it_too() {
 }
 
 #[test]
+fn what_waits_for_the_first_picture_holds_no_more_memory_than_it_has_bytes() {
+    let mut live = Live::new(1_000_000);
+    live.cluster(0).block(2, 0, true, 9).element(id::VOID, &[0; 9000]);
+    let video = webm();
+    let mut rewriter = Rewriter::new(&video);
+    rewriter.push(&live.0, &mut Vec::new()).unwrap();
+    let waiting = rewriter.body.take().unwrap().waiting;
+    assert_eq!(waiting.len(), 1);
+    for block in waiting {
+        assert!(block.element.freeze().is_unique(), "it keeps everything that was read with it");
+    }
+}
+
+#[test]
 fn a_video_of_one_picture_has_a_duration() {
     let mut live = Live::new(1_000_000);
     live.cluster(0).block(1, 0, true, 9);
