@@ -69,6 +69,39 @@ describe("the replay page says what happened and what to do", { timeout: 600_000
     });
   }
 
+  test("a webcam that is switched faster than it opens is on or off as was said last, and none is left running", async () => {
+    const page = await browser.open(address(id));
+    await waitForState(page, { webcam: "live" });
+    await page.evaluate(() => {
+      const given = Object.assign(window, { given: /** @type {MediaStreamTrack[]} */ ([]) }).given;
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await ask(wanted);
+        given.push(...stream.getTracks());
+        return stream;
+      };
+    });
+    const switchTo = (/** @type {boolean[]} */ states) =>
+      page.evaluate((wanted) => {
+        for (const on of wanted) document.getElementById("replay")?.toggleAttribute("webcam", on);
+      }, states);
+    const waitForLive = (/** @type {number} */ asked, /** @type {number} */ live) =>
+      page.waitForFunction(
+        ([all, running]) => {
+          const { given } = /** @type {{ given: MediaStreamTrack[] }} */ (/** @type {unknown} */ (window));
+          return given.length === all && given.filter(({ readyState }) => readyState === "live").length === running;
+        },
+        [asked, live],
+      );
+    await switchTo([false, true, false, true]);
+    await waitForState(page, { webcam: "live" });
+    await waitForLive(2, 1);
+    await switchTo([false, true, false]);
+    await waitForState(page, { webcam: "none" });
+    await waitForLive(3, 0);
+    await page.close();
+  });
+
   test("an address without a session, or with one that is not there, leads to the list", async () => {
     const page = await browser.open(`${server.address}/session_replay.html`);
     await waitForNothing(page, "No session is chosen");

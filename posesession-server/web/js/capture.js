@@ -50,25 +50,33 @@ const CAMERA_FAILURES = {
 /**
  * Opens a camera and plays it in `video`.
  *
- * Throws a `PosesessionError`: `camera_denied`, `no_camera`, `camera_busy`, `insecure_page` or `camera_failed`, with what to do.
+ * Throws a `PosesessionError`: `camera_denied`, `no_camera`, `camera_busy`, `insecure_page` or `camera_failed`, with what to do;
+ * `cancelled` once `signal` has aborted: a camera that is given after that is stopped, and what plays in `video` is left alone.
  * @param {HTMLVideoElement} video
- * @param {{ device_id?: string, width?: number, height?: number }} [options] width and height as wished for, px
+ * @param {{ device_id?: string, width?: number, height?: number, signal?: AbortSignal }} [options] width and height as wished for, px
  * @returns {Promise<MediaStream>}
  */
-export async function openCamera(video, { device_id: deviceId, width = 640, height = 480 } = {}) {
+export async function openCamera(video, { device_id: deviceId, width = 640, height = 480, signal } = {}) {
   if (!navigator.mediaDevices) {
     throw new PosesessionError("insecure_page", "browsers give the camera only to pages from this machine or over https");
   }
+  /** @type {MediaStream | null} */
+  let stream = null;
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({
+    stream = await navigator.mediaDevices.getUserMedia({
       audio: false,
       video: { width, height, frameRate: 30, ...(deviceId ? { deviceId: { exact: deviceId } } : {}) },
     });
+    signal?.throwIfAborted();
     video.srcObject = stream;
     await video.play();
+    signal?.throwIfAborted();
     return stream;
   } catch (error) {
-    closeCamera(video);
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    // Another opening may have put its own camera there meanwhile.
+    if (stream && video.srcObject === stream) video.srcObject = null;
+    if (signal?.aborted) throw new PosesessionError("cancelled", "the camera is not wanted any more");
     const name = error instanceof DOMException ? error.name : "";
     const [code, message] = CAMERA_FAILURES[name] ?? ["camera_failed", `the camera does not start: ${error instanceof Error ? error.message : error}`];
     throw Object.assign(new PosesessionError(code, message), { cause: error });

@@ -14,8 +14,8 @@ export class WebcamLayer {
   #state = "off";
   /** @type {PosesessionError | null} */
   #error = null;
-  /** Counts what was wished for: an opening that takes long may be overtaken. */
-  #wish = 0;
+  /** Aborted when what was wished for last is not any more: an opening that takes long may be overtaken. */
+  #wish = new AbortController();
 
   /**
    * @param {HTMLVideoElement} video
@@ -37,25 +37,22 @@ export class WebcamLayer {
 
   async open() {
     if (this.#state === "opening" || this.#state === "live") return;
-    const wish = (this.#wish += 1);
+    this.#wish = new AbortController();
+    const { signal } = this.#wish;
     this.#become("opening");
     try {
-      const stream = await openCamera(this.#video);
-      if (wish !== this.#wish) {
-        for (const track of stream.getTracks()) track.stop();
-        return;
-      }
+      const stream = await openCamera(this.#video, { signal });
       stream.getVideoTracks()[0]?.addEventListener("ended", () => {
-        if (wish === this.#wish) this.#fail(new PosesessionError("camera_ended", "the camera was disconnected, or the browser took it away"));
+        if (!signal.aborted) this.#fail(new PosesessionError("camera_ended", "the camera was disconnected, or the browser took it away"));
       });
       this.#become("live");
     } catch (error) {
-      if (wish === this.#wish) this.#fail(/** @type {PosesessionError} */ (error));
+      if (!signal.aborted) this.#fail(/** @type {PosesessionError} */ (error));
     }
   }
 
   close() {
-    this.#wish += 1;
+    this.#wish.abort();
     closeCamera(this.#video);
     if (this.#state !== "off") this.#become("off");
   }

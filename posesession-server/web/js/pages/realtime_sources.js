@@ -38,7 +38,7 @@ export class CameraSource extends Emitter {
   /** @type {PoseCapture | null} */
   #capture = null;
   #published = false;
-  #closed = false;
+  #closing = new AbortController();
 
   /**
    * @param {RecordClient} client
@@ -89,13 +89,13 @@ export class CameraSource extends Emitter {
 
   /** Opens the camera and the model; rejects with what to do. */
   async open() {
-    const camera = await openCamera(this.#stage.video, { device_id: this.deviceId });
+    const camera = await openCamera(this.#stage.video, { device_id: this.deviceId, signal: this.#closing.signal });
     for (const track of camera.getVideoTracks()) {
       await track.applyConstraints({ ...track.getConstraints(), frameRate: this.fps });
       track.onended = () => this.emit("error", new PosesessionError("no_camera", "the camera was disconnected; connect it, then start it again"));
     }
     const capture = await PoseCapture.start(this.#stage.video, { model: this.model });
-    if (this.#closed) {
+    if (this.#closing.signal.aborted) {
       capture.stop();
       return;
     }
@@ -121,7 +121,7 @@ export class CameraSource extends Emitter {
   }
 
   close() {
-    this.#closed = true;
+    this.#closing.abort();
     this.#capture?.stop();
     closeCamera(this.#stage.video);
     this.#stage.overlay.clear();
