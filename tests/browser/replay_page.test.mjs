@@ -414,6 +414,26 @@ describe("the replay page", { timeout: 600_000 }, () => {
     await waitForState(page, { state: "playing" });
     await press(" ");
     await waitForState(page, { state: "paused" });
+    // A key that is held goes on or back, but switches only once.
+    await page.keyboard.down(" ");
+    await page.keyboard.down(" ");
+    await waitForState(page, { state: "playing" });
+    await page.keyboard.up(" ");
+    await press(" ");
+    await waitForState(page, { state: "paused" });
+    await press("Home");
+    await waitForState(page, { frameNumber: "0" });
+    await page.keyboard.down(".");
+    await page.keyboard.down(".");
+    await page.keyboard.up(".");
+    await waitForState(page, { frameNumber: "2" });
+    await page.focus("#opacity");
+    await press("Home");
+    assert.equal(await page.inputValue("#opacity"), await page.getAttribute("#opacity", "min"));
+    await press("End");
+    assert.equal(await page.inputValue("#opacity"), await page.getAttribute("#opacity", "max"));
+    await waitForState(page, { frameNumber: "2" });
+    await page.focus("#play");
     await press("End");
     await waitForPosition(page, SECONDS - FRAME, 0.05);
     const mirrored = await page.isChecked("#mirror");

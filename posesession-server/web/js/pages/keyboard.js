@@ -10,6 +10,7 @@ import { openDialog } from "./dialogs.js";
  * @property {string} label what they do
  * @property {() => unknown} action
  * @property {() => boolean} [when] whether they do it just now; always when absent
+ * @property {boolean} [repeats] whether they do it again and again while they are held; what switches something must not
  */
 
 /** What a key is called on a keyboard, where its name in the browser is another. */
@@ -25,6 +26,7 @@ const KEY_NAMES = /** @type {Record<string, string>} */ ({
 const TYPING = "input:not([type=checkbox], [type=radio], [type=range], [type=button]), textarea, select, [contenteditable]";
 const PRESSED_BY_SPACE = "button, a, input, select, summary, [role=button]";
 const MOVED_BY_ARROWS = "input[type=radio], input[type=range], [role=slider]";
+const MOVED_TO_ITS_ENDS = "input[type=range], [role=slider]";
 
 /**
  * Makes keys do something while no field is being typed in and no dialog is open, and shows them on `?` and by the button `#help`.
@@ -43,7 +45,7 @@ export function useShortcuts(shortcuts) {
     const shortcut = byKey.get(event.shiftKey ? `Shift+${event.key}` : event.key) ?? byKey.get(event.key);
     if (!shortcut || shortcut.when?.() === false) return;
     event.preventDefault();
-    void attempt(shortcut.action);
+    if (!event.repeat || shortcut.repeats) void attempt(shortcut.action);
   });
   byId("help", HTMLButtonElement).addEventListener("click", () => showShortcuts(shortcuts));
 }
@@ -54,6 +56,7 @@ function belongsToControl(event) {
   if (!(target instanceof Element)) return false;
   if (target.closest(TYPING)) return true;
   if (event.key === " " || event.key === "Enter") return target.closest(PRESSED_BY_SPACE) !== null;
+  if (event.key === "Home" || event.key === "End") return target.closest(MOVED_TO_ITS_ENDS) !== null;
   return event.key.startsWith("Arrow") && target.closest(MOVED_BY_ARROWS) !== null;
 }
 

@@ -32,8 +32,8 @@ export function useMarkers(replay) {
     return next === undefined ? undefined : replay.seek({ timestamp: next });
   };
   return [
-    { keys: ["p"], label: "To the marker before", action: () => toMarker(-1) },
-    { keys: ["n"], label: "To the next marker", action: () => toMarker(1) },
+    { keys: ["p"], label: "To the marker before", action: () => toMarker(-1), repeats: true },
+    { keys: ["n"], label: "To the next marker", action: () => toMarker(1), repeats: true },
   ];
 }
 
