@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { Browser, emulate, overlay, screenshot, seekTo, waitForNumber, waitForState } from "./support/browser.mjs";
+import { seedCodedVideo, VIDEO_START } from "./support/coded_video.mjs";
 import { SeedRecording, seedSession } from "./support/seed.mjs";
 import { Server } from "./support/server.mjs";
 
@@ -99,6 +100,42 @@ describe("the replay page says what happened and what to do", { timeout: 600_000
     await switchTo([false, true, false]);
     await waitForState(page, { webcam: "none" });
     await waitForLive(3, 0);
+    await page.close();
+  });
+
+  test("the recorded video stands where the replay does when it comes late, and comes after all when it failed", async () => {
+    const filmed = await seedCodedVideo(server, 90);
+    let answers = false;
+    /** @type {Promise<unknown>} */
+    let failed = Promise.resolve();
+    const prepare = async (/** @type {Page} */ opened) => {
+      failed = opened.waitForEvent("requestfailed");
+      await opened.route(`**/api/sessions/${filmed}`, async (route) => {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await (answers ? route.continue() : route.abort());
+      });
+      await opened.addInitScript(() => {
+        const Socket = WebSocket;
+        const sockets = Object.assign(window, { sockets: /** @type {WebSocket[]} */ ([]) }).sockets;
+        window.WebSocket = class extends Socket {
+          /** @param {[string | URL, (string | string[])?]} address */
+          constructor(...address) {
+            super(...address);
+            sockets.push(this);
+          }
+        };
+      });
+    };
+    const page = await browser.open(`${address(filmed)}&t=2`, { expect: [/Failed to load resource/], prepare });
+    await waitForState(page, { state: "paused", picture: "none", frameNumber: "60" });
+    await failed;
+    answers = true;
+    await page.evaluate(() => /** @type {{ sockets: WebSocket[] }} */ (/** @type {unknown} */ (window)).sockets[0].close());
+    await waitForState(page, { picture: "video" });
+    await page.waitForFunction((wanted) => {
+      const video = document.querySelector("pose-replay")?.shadowRoot?.querySelector("#picture video");
+      return video instanceof HTMLVideoElement && Math.abs(video.currentTime - wanted) < 0.05;
+    }, 2 - VIDEO_START);
     await page.close();
   });
 

@@ -286,7 +286,10 @@ export class PoseReplayElement extends ReplayMediaElement {
   #showPicture() {
     const recording = this.picture === "none" || !this.isConnected ? null : this.recording;
     const wanted = recording ? `${recording.id} ${recording.status}` : "";
-    if (wanted === this.#pictured) return;
+    if (wanted === this.#pictured) {
+      this.#picture.retry();
+      return;
+    }
     this.#pictured = wanted;
     if (!recording) {
       this.#picture.hide();

@@ -39,6 +39,11 @@ export class RecordedPicture {
   #again;
   /** @type {DecodedFrame | null} */
   #frame = null;
+  /** As the replay was followed last. @type {Clock | null} */
+  #clock = null;
+  /** Whether the server could not be asked, or its video could not be read to the end. */
+  #hasFailed = false;
+  #lookAgain = () => {};
 
   /**
    * @param {HTMLElement} pane
@@ -55,7 +60,9 @@ export class RecordedPicture {
     pane.append(this.#video, this.#canvas, this.#note);
     pane.hidden = true;
     this.#video.addEventListener("error", () => {
-      if (this.#kind === "video") this.#become("none", `The recorded video cannot be shown: ${describeError(this.#video.error?.message || "its format is not known here")}.`);
+      if (this.#kind !== "video") return;
+      this.#hasFailed = true;
+      this.#become("none", `The recorded video cannot be shown: ${describeError(this.#video.error?.message || "its format is not known here")}.`);
     });
   }
 
@@ -88,8 +95,15 @@ export class RecordedPicture {
     void this.#look(server, id, (this.#wish += 1));
   }
 
+  /** Tries again what has failed, if it has: the server is back. */
+  retry() {
+    if (this.#hasFailed) this.#lookAgain();
+  }
+
   hide() {
     this.#wish += 1;
+    this.#hasFailed = false;
+    this.#clock = null;
     clearTimeout(this.#again);
     this.#player?.stop();
     this.#player = null;
@@ -114,6 +128,7 @@ export class RecordedPicture {
 
   /** @param {Clock} clock */
   follow(clock) {
+    this.#clock = clock;
     if (this.#player instanceof RecordedVideo) this.#player.follow(clock);
   }
 
@@ -123,6 +138,8 @@ export class RecordedPicture {
    * @param {number} wish
    */
   async #look(server, id, wish) {
+    this.#hasFailed = false;
+    this.#lookAgain = () => void this.#look(server, id, wish);
     /** @type {SessionRecording} */
     let recording;
     let hasImages = false;
@@ -131,7 +148,8 @@ export class RecordedPicture {
       recording = await api.read(id);
       hasImages = recording.video_file_path === null && (await anyImage(server, id));
     } catch {
-      // The replay itself says what is wrong; once it is connected again, this is called again.
+      // The replay itself says what is wrong.
+      if (wish === this.#wish) this.#hasFailed = true;
       return;
     }
     if (wish !== this.#wish) return;
@@ -141,7 +159,7 @@ export class RecordedPicture {
     else if (video && !isFinished) this.#become("none", unfinished(recording.status));
     else if (hasImages) this.#showImages(server, id);
     else this.#become("none", "");
-    if (!isFinished && this.#kind === "none") this.#again = setTimeout(() => void this.#look(server, id, wish), LOOK_AGAIN_MS);
+    if (!isFinished && this.#kind === "none") this.#again = setTimeout(this.#lookAgain, LOOK_AGAIN_MS);
   }
 
   /**
@@ -181,6 +199,8 @@ export class RecordedPicture {
     this.#canvas.hidden = kind === "none";
     this.#pane.hidden = kind === "none" && note === "";
     if (player && this.#frame) player.setFrame(this.#frame);
+    // A replay that stands still says only once where.
+    if (player instanceof RecordedVideo && this.#clock) player.follow(this.#clock);
     if (!isSame) this.#onChange();
   }
 }
