@@ -196,6 +196,15 @@ describe("the replay page", { timeout: 600_000 }, () => {
     await waitForState(page, { state: "playing" });
     await page.click("#replay");
     await waitForState(page, { state: "paused" });
+    // Faster than the server answers: there and back, and there again.
+    await page.evaluate(() => {
+      for (let click = 0; click < 3; click += 1) document.getElementById("backwards")?.click();
+    });
+    await waitForState(page, { rate: "-4" });
+    await page.evaluate(() => {
+      for (let click = 0; click < 3; click += 1) document.getElementById("backwards")?.click();
+    });
+    await waitForState(page, { rate: "4" });
     await page.close();
   });
 

@@ -28,17 +28,18 @@ export function useTransport(replay) {
   let wished = null;
 
   const playOrPause = () => (replay.paused ? replay.play() : replay.pause());
-  const setRate = async (/** @type {number} */ size) => {
-    wished = size;
+  const wish = async (/** @type {number} */ signed) => {
+    wished = signed;
     try {
-      await replay.setRate(backwards ? -size : size);
+      await replay.setRate(signed);
     } finally {
-      if (wished === size) wished = null;
+      if (wished === signed) wished = null;
     }
   };
+  const setRate = (/** @type {number} */ size) => wish(backwards ? -size : size);
   const turnRound = () => {
     backwards = !backwards;
-    return replay.setRate(-replay.playbackRate);
+    return wish(-(wished ?? replay.playbackRate));
   };
   /** @param {LoopMode} loop which is switched off when it is on */
   const toggleLoop = (loop) => {
@@ -61,7 +62,7 @@ export function useTransport(replay) {
     await replay.play();
   };
   const nudgeRate = (/** @type {1 | -1} */ by) => {
-    const size = wished ?? Math.abs(replay.playbackRate);
+    const size = Math.abs(wished ?? replay.playbackRate);
     const next = by > 0 ? RATES.find((value) => value > size + 1e-9) : [...RATES].reverse().find((value) => value < size - 1e-9);
     return next === undefined ? undefined : setRate(next);
   };
