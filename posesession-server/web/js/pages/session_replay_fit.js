@@ -37,6 +37,8 @@ export async function findTorso(replay, signal) {
   const video = replay.webcamVideo;
   const capture = await PoseCapture.start(video, { model: vision.models.includes("lite") ? "lite" : vision.models[0] });
   try {
+    // Loading the model takes long enough for people to think better of it.
+    if (signal.aborted) throw new PosesessionError("cancelled", "cancelled");
     const looks = await look(capture, signal);
     const box = { width: video.clientWidth, height: video.clientHeight };
     const rect = containRect(box, { width: video.videoWidth, height: video.videoHeight });
