@@ -146,6 +146,8 @@ export class AnglePlot {
   /** @param {Angles} angles */
   #take(angles) {
     this.#angles = angles;
+    // It has no value for an angle that was chosen since.
+    this.#exact = null;
     this.#say(angles.available.length === 0 ? "The keypoints of this session make no joint whose angle is known." : "");
     this.#makeStrips(angles);
     this.onAvailable(angles.available);
