@@ -48,6 +48,8 @@ const live = new LiveSource(client, connection, {
 });
 /** The recording that the figures are of, also one that another program has started. @type {string | null} */
 let begun = null;
+/** Whether the server was asked to record, and has not answered. */
+let isStarting = false;
 /** What the server could not do, as it told last. */
 let trouble = "";
 
@@ -190,7 +192,7 @@ function showState() {
 
 /** Counts down and starts. */
 async function start() {
-  if (byId("record", HTMLButtonElement).disabled || countdown.isRunning || recording.isUnderWay) return;
+  if (byId("record", HTMLButtonElement).disabled || countdown.isRunning || recording.isUnderWay || isStarting) return;
   showNotice("");
   const { seconds, beep } = startOptions();
   const starting = countdown.run({
@@ -210,7 +212,12 @@ async function start() {
   showState();
   const source = live.source;
   if (!ranOut || !source) return;
-  await recording.start(source, details());
+  isStarting = true;
+  try {
+    await recording.start(source, details());
+  } finally {
+    isStarting = false;
+  }
 }
 
 async function mark() {
