@@ -6,6 +6,7 @@ import { RecordedImages } from "./recorded_images.js";
 import { RecordedVideo } from "./recorded_video.js";
 import { ReplayStage } from "./replay_stage.js";
 import { SessionApi } from "./session_api.js";
+import { VideoTimes } from "./video_times.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
@@ -153,9 +154,9 @@ export class RecordedPicture {
       return;
     }
     if (wish !== this.#wish) return;
-    const video = /** @type {{ start?: number } | undefined} */ (recording.metadata.video);
+    const video = /** @type {import("./video_times.js").VideoMetadata | undefined} */ (recording.metadata.video);
     const isFinished = !["recording", "paused", "processing"].includes(recording.status);
-    if (isFinished && recording.video_file_path !== null) this.#showVideo(server, id, video?.start ?? 0);
+    if (isFinished && recording.video_file_path !== null) this.#showVideo(server, id, new VideoTimes(video ?? {}));
     else if (video && !isFinished) this.#become("none", unfinished(recording.status));
     else if (hasImages) this.#showImages(server, id);
     else this.#become("none", "");
@@ -165,14 +166,14 @@ export class RecordedPicture {
   /**
    * @param {string} server
    * @param {string} id
-   * @param {number} start
+   * @param {VideoTimes} times
    */
-  #showVideo(server, id, start) {
+  #showVideo(server, id, times) {
     const video = this.#video;
     // Another server's answers come with its permission only when it is asked who asks.
     video.crossOrigin = server === location.origin ? null : "anonymous";
     video.src = `${server}/api/sessions/${encodeURIComponent(id)}/video`;
-    this.#become("video", "", new RecordedVideo(video, this.#stage, start));
+    this.#become("video", "", new RecordedVideo(video, this.#stage, times));
   }
 
   /**

@@ -6,6 +6,7 @@ import { nearestFrame, pictureCourse } from "./picture_course.js";
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
  * @typedef {import("./replay_stage.js").ReplayStage} ReplayStage
+ * @typedef {import("./video_times.js").VideoTimes} VideoTimes
  *
  * @typedef {object} Clock
  * @property {number} position seconds within the session
@@ -26,7 +27,7 @@ const SEEK_WEIGHT = 0.3;
 export class RecordedVideo {
   #video;
   #stage;
-  #start;
+  #times;
   /** @type {DecodedFrame[]} */
   #frames = [];
   /** Whether the pose waits for its picture; else it is drawn when it comes. */
@@ -46,12 +47,12 @@ export class RecordedVideo {
   /**
    * @param {HTMLVideoElement} video
    * @param {ReplayStage} stage the poses over it
-   * @param {number} start session time of the video's first picture, seconds
+   * @param {VideoTimes} times
    */
-  constructor(video, stage, start) {
+  constructor(video, stage, times) {
     this.#video = video;
     this.#stage = stage;
-    this.#start = start;
+    this.#times = times;
     const { signal } = this.#listening;
     video.addEventListener("seeked", this.#seeked, { signal });
     video.addEventListener("loadedmetadata", this.#followAgain, { signal });
@@ -81,15 +82,16 @@ export class RecordedVideo {
     const video = this.#video;
     this.#clock = clock;
     if (video.readyState < HTMLMediaElement.HAVE_METADATA) return;
+    const wanted = this.#times.videoTime(position);
     const course = pictureCourse({
       playing,
       rate,
-      wanted: position - this.#start + (playing ? -BEHIND_S * rate : SEEK_AFTER_S),
+      wanted: wanted + (playing ? -BEHIND_S * rate : SEEK_AFTER_S),
       shown: video.currentTime,
       duration: video.duration,
       seekSeconds: this.#seekSeconds,
     });
-    this.#isWithin = position >= this.#start && position < this.#start + video.duration;
+    this.#isWithin = wanted >= 0 && wanted < video.duration;
     this.#isWaiting = playing && this.#isWithin;
     if (course.rate === null) {
       if (!video.paused) video.pause();
@@ -124,7 +126,7 @@ export class RecordedVideo {
   #awaitPicture() {
     this.#callback = this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
       this.#awaitPicture();
-      this.#shownTimestamp = this.#start + mediaTime;
+      this.#shownTimestamp = this.#times.timestamp(mediaTime);
       const frame = nearestFrame(this.#frames, this.#shownTimestamp);
       if (!frame) return;
       if (this.#isWithin) this.#stage.setFrame(frame);
