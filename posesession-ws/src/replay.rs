@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::SinkExt;
 use posesession_core::SessionId;
 use posesession_store::SessionStore;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use self::client::{ReplayClient, ReplayEvent, ReplayedFrame, ReplayedSession};
@@ -19,6 +20,9 @@ use crate::message::{CloseReason, Message};
 use crate::protocol::WireFormat;
 use crate::record::{json_message, storage_error};
 use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError};
+
+/// How many changes a replay may be behind; beyond, it looks at its session whichever was changed.
+const CHANGES_QUEUE: usize = 64;
 
 /// The settings of a [`ReplayService`].
 #[derive(Debug, Clone)]
@@ -53,13 +57,15 @@ pub struct ReplayService {
     options: ReplayOptions,
     clock: Clock,
     shutdown: CancellationToken,
+    changed: broadcast::Sender<SessionId>,
 }
 
 impl ReplayService {
     /// Makes a service over a store.
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, options: ReplayOptions) -> Self {
-        Self { store, options, clock: Clock::start(), shutdown: CancellationToken::new() }
+        let (changed, _) = broadcast::channel(CHANGES_QUEUE);
+        Self { store, options, clock: Clock::start(), shutdown: CancellationToken::new(), changed }
     }
 
     /// Serves one connection until it ends. Its memory doesn't depend on the session's length: at most three decoded
@@ -94,6 +100,12 @@ impl ReplayService {
                 transport.close().await
             }
         }
+    }
+
+    /// Makes the replays of a session look at it again. One that was deleted ends, and its viewers are told so.
+    pub fn session_changed(&self, session: SessionId) {
+        // Without replays there is nobody to hear it.
+        let _unheard = self.changed.send(session);
     }
 
     /// Ends all connections.

@@ -194,7 +194,6 @@ describe("the replay page says what happened and what to do", { timeout: 600_000
     const page = await browser.open(address(gone));
     await waitForState(page, { state: "paused", frameNumber: "0" });
     await fetch(`${server.address}/api/sessions/${gone}`, { method: "DELETE" });
-    await page.evaluate(() => /** @type {import("../../posesession-server/web/js/pose_replay.js").PoseReplayElement} */ (document.getElementById("replay")).load());
     await waitForNothing(page, "This session was deleted");
     await screenshot(page, "replay-deleted");
     await page.click("#restore");

@@ -115,6 +115,7 @@ pub(crate) async fn delete(
         return Err(ApiError::session_is_live(id, session.status));
     }
     state.storage.store().delete_session(id, Utc::now()).await?;
+    state.replay.session_changed(id);
     Ok(StatusCode::NO_CONTENT)
 }
 

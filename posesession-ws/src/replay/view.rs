@@ -12,6 +12,7 @@ use posesession_core::{
 };
 use posesession_store::StoreError;
 use serde::Serialize;
+use tokio::sync::broadcast;
 use tokio::time::sleep_until;
 
 use super::cursor_words::{cursor_error, extent, range, seek_target, state_message};
@@ -36,6 +37,7 @@ pub(super) struct View {
     service: ReplayService,
     request: ReplayRequest,
     session: SessionRecording,
+    changed: broadcast::Receiver<SessionId>,
     skeleton: Skeleton,
     markers: Vec<Marker>,
     cursor: ReplayCursor,
@@ -87,6 +89,8 @@ impl View {
         id: SessionId,
         request: ReplayRequest,
     ) -> Result<Self, StoreError> {
+        // Before the session is read: what happens to it from now on is heard.
+        let changed = service.changed.subscribe();
         let session = service.store.read_session(id).await?;
         let markers = service.store.markers(id).await?;
         let mut cursor = ReplayCursor::new(extent(&session));
@@ -98,6 +102,7 @@ impl View {
             service,
             request,
             session,
+            changed,
             markers,
             cursor,
             fetches: FuturesUnordered::new(),
@@ -137,6 +142,7 @@ impl View {
                 }
                 () = sleep_until(clock.instant(wake.unwrap_or_default())), if wake.is_some() => Event::Wake,
                 () = sleep_until(clock.instant(next_refresh)), if live => Event::Refresh,
+                () = change_of(self.session.id, &mut self.changed) => Event::Refresh,
             };
             match event {
                 Event::Message(message) => {
@@ -303,13 +309,13 @@ impl View {
         self.cursor.fail_chunk(now, query, cause);
     }
 
-    /// Looks how far a live session has come; returns whether it is still there.
+    /// Looks how far a live session has come, or what became of one that was changed; returns whether it is still there.
     async fn refresh<T: Transport>(&mut self, transport: &mut T) -> Result<bool, TransportError> {
         let session = match self.service.store.read_session(self.session.id).await {
             Ok(session) => session,
             Err(StoreError::SessionNotFound { .. }) => return Ok(false),
             Err(error) => {
-                tracing::warn!(session = %self.session.id, %error, "a live session can't be followed for now");
+                tracing::warn!(session = %self.session.id, %error, "a session can't be looked at for now");
                 return Ok(true);
             }
         };
@@ -369,6 +375,17 @@ impl View {
                 };
                 Message::Binary(BinaryFrame::encode(&header, pose_data, &[]))
             }
+        }
+    }
+}
+
+/// Waits until a session is said to have changed, or so much was said that it may have been among it.
+async fn change_of(session: SessionId, changed: &mut broadcast::Receiver<SessionId>) {
+    loop {
+        match changed.recv().await {
+            Ok(other) if other != session => {}
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 }

@@ -305,3 +305,19 @@ async fn a_viewer_that_reads_nothing_does_not_hold_up_a_shutdown() {
     house.replays.shutdown();
     tokio::time::timeout(Duration::from_secs(10), served).await.expect("an end").unwrap().unwrap_err();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_standing_replay_hears_that_its_session_was_deleted() {
+    let house = House::new();
+    let (id, other) = (stored(&house, 100).await, stored(&house, 100).await);
+    let mut viewer = house.replay(id, ReplayRequest::default());
+    viewer.expect("frame").await;
+    house.store.delete_session(other, chrono::Utc::now()).await.unwrap();
+    house.replays.session_changed(other);
+    let paused = viewer.ask(json!({ "type": "pause" })).await;
+    assert_eq!(paused["status"], "paused", "another session's end is not its own");
+
+    house.store.delete_session(id, chrono::Utc::now()).await.unwrap();
+    house.replays.session_changed(id);
+    assert_eq!(viewer.expect("close").await["code"], 4404);
+}
