@@ -1,5 +1,6 @@
 //! Where images and video are kept: objects in a folder, or in any object store. Bytes in, byte ranges out.
 
+mod error;
 mod name;
 mod recorded_video;
 mod video;
@@ -16,8 +17,9 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPayload};
 use posesession_core::{ImageObject, ImageRef, SessionId};
-use thiserror::Error;
 
+pub use error::MediaError;
+use error::failed;
 pub use recorded_video::{RecordedVideo, VideoCut};
 pub use video::{JoinedVideo, VideoGap, VideoType};
 
@@ -160,50 +162,4 @@ impl MediaStore {
         let path = path.clone();
         Ok(got.into_stream().map_err(move |error| failed(&path, operation, error)).boxed())
     }
-}
-
-fn failed(path: &ObjectPath, operation: &'static str, error: object_store::Error) -> MediaError {
-    match error {
-        object_store::Error::NotFound { .. } => MediaError::NotFound { path: path.to_string() },
-        error => MediaError::Backend { operation, source: Box::new(error) },
-    }
-}
-
-/// Why the media store didn't do what was asked.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum MediaError {
-    /// There is no such object.
-    #[error("there is no `{path}` among the media")]
-    NotFound {
-        /// Its path within the media store.
-        path: String,
-    },
-    /// A name that no object of a session can have.
-    #[error(
-        "`{name}` can't be the name of a media object: use a-z, 0-9, `_`, `-`, `.` and single slashes between"
-    )]
-    BadName {
-        /// The name.
-        name: String,
-    },
-    /// The object is shorter than the range asked for.
-    #[error("`{path}` has {length} bytes, the range asked for ends at {end}")]
-    OutOfRange {
-        /// The object's path within the media store.
-        path: String,
-        /// How long it is, in bytes.
-        length: u64,
-        /// Where the range ends, in bytes.
-        end: u64,
-    },
-    /// The folder or object store failed. The same call may succeed later, unless the cause says otherwise.
-    #[error("the media store failed to {operation}")]
-    Backend {
-        /// What it was to do.
-        operation: &'static str,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
 }

@@ -8,8 +8,9 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStoreExt as _, WriteMultipart};
 use posesession_core::SessionId;
 
+use super::error::{MediaError, failed};
 use super::webm::{self, Odd, Rewriter, Rewritten};
-use super::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoGap, VideoType, failed, name};
+use super::{JoinedVideo, MediaStore, RecordedVideo, VideoGap, VideoType, name};
 
 /// How many parts of a joined video may be under way to the store at once; each has 5 MiB.
 const PARTS_UNDER_WAY: usize = 2;

@@ -3,7 +3,7 @@
 use object_store::path::Path as ObjectPath;
 use posesession_core::SessionId;
 
-use super::MediaError;
+use super::error::MediaError;
 
 const MAX_NAME_BYTES: usize = 200;
 

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use posesession_core::SessionId;
 
-use super::{MediaError, MediaStore, name};
+use super::error::MediaError;
+use super::{MediaStore, name};
 
 /// What a video's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

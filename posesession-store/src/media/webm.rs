@@ -5,6 +5,7 @@
 //! byte for byte. What comes first in the file tells what only its end knows, so the source is gone through twice, with the
 //! same state machine: the first time to know the front, the second time to write.
 
+mod odd;
 mod ebml;
 mod reader;
 mod retiming;
@@ -14,11 +15,11 @@ mod front;
 mod tests;
 
 use bytes::{Bytes, BytesMut};
-use thiserror::Error;
 
 use super::recorded_video::RecordedVideo;
 use clusters::Clusters;
 use front::{Front, Sums, Track};
+pub(super) use odd::Odd;
 use reader::{Block, Part, Reader};
 use retiming::Retiming;
 
@@ -182,31 +183,4 @@ impl Body {
             self.tracks.iter().filter_map(|(_, ending)| Some(ending.last?.saturating_add(ending.duration)));
         ends.max().unwrap_or(0).max(1)
     }
-}
-
-/// Why a video is left as it came.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Odd {
-    #[error("it doesn't begin as a WebM does")]
-    NoEbml,
-    #[error("it is EBML, but neither WebM nor Matroska as they are today")]
-    NoWebm,
-    #[error("it is malformed at byte {position}")]
-    Malformed { position: u64 },
-    #[error("the element {id:#x} at byte {position} is unknown there")]
-    UnknownElement { id: u32, position: u64 },
-    #[error("the element {id:#x} at byte {position} is of unknown size")]
-    UnknownSize { id: u32, position: u64 },
-    #[error("the element {id:#x} at byte {position} claims {bytes} bytes, at most {limit} make sense")]
-    TooLarge { id: u32, position: u64, bytes: u64, limit: u64 },
-    #[error("the element {id:#x} comes twice, with different contents")]
-    Repeated { id: u32 },
-    #[error("it has {count} tracks")]
-    TooManyTracks { count: usize },
-    #[error("pictures come before the tracks that they belong to")]
-    NoTracks,
-    #[error("the time at byte {position} makes no sense")]
-    OutOfTime { position: u64 },
-    #[error("it has no whole key frame")]
-    NoPicture,
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::Odd;
 use super::clusters::Cue;
 use super::ebml::{self, Malformed, id};
+use super::odd::Odd;
 
 const VIDEO_TRACK: u64 = 1;
 const MAX_TRACKS: usize = 64;

@@ -2,8 +2,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::Odd;
 use super::ebml::{self, Head, Malformed, id};
+use super::odd::Odd;
 
 const MAX_HEADER_BYTES: u64 = 4 * 1024;
 /// The most that one element of the front may have: codecs put tables there, and writers their names.
