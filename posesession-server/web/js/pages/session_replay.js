@@ -88,10 +88,10 @@ for (const name of ["recordingchange", "durationchange"]) replay.addEventListene
 for (const name of ["statechange", "ratechange", "rangechange", "seeked"]) replay.addEventListener(name, showState);
 replay.addEventListener("error", showFailure);
 replay.addEventListener("frame", () => {
-  const { frame, frameNumber, epoch, statistics } = replay;
+  const { frame, frameNumber, epoch } = replay;
   if (!frame) return;
   setText("frame-number", String(frameNumber));
-  publishState({ frameNumber, timestamp: frame.timestamp, epoch, framesDrawn: statistics.frames_drawn, persons: frame.person_ids.length });
+  publishState({ frameNumber, timestamp: frame.timestamp, epoch, persons: frame.person_ids.length });
 });
 
 /** A replay learns of new frames as it shows them; its timeline shows that there are more. */
