@@ -3,6 +3,7 @@
 
 import { bucketAt, extentAt, extentOf, formatAngle, jointOf, scaleOf, ticksOf } from "./angle_series.js";
 import { drawStrip } from "./angle_strip.js";
+import { element } from "./element.js";
 import { describeError } from "./errors.js";
 import { formatTime } from "./format.js";
 
@@ -331,18 +332,4 @@ function makeStrip(joint, series) {
 function titleOf(joint) {
   const text = joint.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {string} [text]
- * @param {string} [className]
- */
-function element(tag, text = "", className = "") {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (className) made.className = className;
-  return made;
 }

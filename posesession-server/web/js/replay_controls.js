@@ -1,6 +1,7 @@
 // @ts-check
 // A replay in; a small bar that plays, scrubs, mirrors and fills the screen with it out.
 
+import { element } from "./element.js";
 import { formatTime } from "./format.js";
 import { setIcon } from "./icons.js";
 import { PoseTimelineElement } from "./timeline.js";
@@ -77,8 +78,7 @@ const CHANGES = ["statechange", "durationchange", "recordingchange", "timeupdate
  * @returns {HTMLElement}
  */
 export function makeControls(replay) {
-  const bar = document.createElement("div");
-  bar.className = "controls";
+  const bar = element("div", "", "controls");
   bar.setAttribute("part", "controls");
   bar.role = "group";
   bar.ariaLabel = "Playback";
@@ -86,7 +86,7 @@ export function makeControls(replay) {
   const play = makeButton("play", () => (replay.paused ? replay.play().catch(() => {}) : replay.pause()));
   const timeline = new PoseTimelineElement();
   timeline.replay = replay;
-  const time = document.createElement("time");
+  const time = element("time");
   const mirror = makeButton("mirror", () => (replay.mirrored = !replay.mirrored));
   mirror.ariaLabel = "Mirrored";
   const fullScreen = makeButton("full_screen", () => toggleFullScreen(replay));
@@ -117,7 +117,7 @@ export function makeControls(replay) {
  * @param {() => unknown} action
  */
 function makeButton(name, action) {
-  const button = document.createElement("button");
+  const button = element("button");
   button.type = "button";
   setIcon(button, name);
   button.addEventListener("click", () => void action());

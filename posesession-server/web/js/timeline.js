@@ -3,6 +3,7 @@
 
 import { socketUrl } from "./command_socket.js";
 import { define, ElementBase, sharedStyle } from "./custom_element.js";
+import { element } from "./element.js";
 import { formatTime } from "./format.js";
 import { PosePreview } from "./pose_preview.js";
 import { TIMELINE_STYLE } from "./timeline_style.js";
@@ -415,25 +416,25 @@ export function keyTarget({ key, shiftKey }, from, duration, small = 1) {
 }
 
 function makeParts() {
-  const signs = made("canvas", "signs");
-  const rail = made("div", "rail");
-  const playedBox = made("div", "played");
-  const played = made("i", "");
+  const signs = element("canvas", "", "signs");
+  const rail = element("div", "", "rail");
+  const playedBox = element("div", "", "played");
+  const played = element("i", "", "");
   playedBox.append(played);
-  const range = made("div", "range");
-  const liveEnd = made("div", "live-end");
-  const pointer = made("div", "pointer");
-  const playhead = made("div", "playhead");
+  const range = element("div", "", "range");
+  const liveEnd = element("div", "", "live-end");
+  const pointer = element("div", "", "pointer");
+  const playhead = element("div", "", "playhead");
   const handles = { start: makeHandle("A", "Start of the loop"), end: makeHandle("B", "End of the loop") };
-  const track = made("div", "track");
+  const track = element("div", "", "track");
   asSlider(track, "Position");
   track.append(rail, playedBox, signs, range, liveEnd, pointer, playhead);
-  const box = made("div", "box");
-  const preview = made("div", "preview");
+  const box = element("div", "", "box");
+  const preview = element("div", "", "preview");
   preview.ariaHidden = "true";
-  const picture = made("canvas", "");
-  const time = made("output", "");
-  const label = made("span", "label");
+  const picture = element("canvas", "", "");
+  const time = element("output", "", "");
+  const label = element("span", "", "label");
   preview.append(picture, time, label);
   for (const part of [range, liveEnd, pointer, preview, handles.start, handles.end]) part.hidden = true;
   box.append(track, handles.start, handles.end);
@@ -445,7 +446,7 @@ function makeParts() {
  * @param {string} name
  */
 function makeHandle(letter, name) {
-  const handle = made("div", "handle");
+  const handle = element("div", "", "handle");
   handle.dataset.letter = letter;
   asSlider(handle, name);
   return handle;
@@ -462,17 +463,6 @@ function asSlider(part, name) {
   part.ariaValueMin = "0";
   part.ariaValueMax = "0";
   part.ariaValueNow = "0";
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {string} className
- */
-function made(tag, className) {
-  const part = document.createElement(tag);
-  if (className) part.className = className;
-  return part;
 }
 
 define("pose-timeline", PoseTimelineElement);

@@ -1,7 +1,7 @@
 // @ts-check
 // Questions to the user in a modal dialog, which browsers make a focus trap that Escape leaves.
 
-import { element } from "./dom.js";
+import { element } from "../element.js";
 
 /**
  * @typedef {object} Question

@@ -66,21 +66,6 @@ export async function attempt(action) {
 }
 
 /**
- * Makes an element with text.
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {string} [text]
- * @param {string} [className]
- * @returns {HTMLElementTagNameMap[Tag]}
- */
-export function element(tag, text = "", className = "") {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  made.className = className;
-  return made;
-}
-
-/**
  * Keeps what tests and styles look at: `data-*` of the root element.
  * @param {Record<string, string | number>} values
  */

@@ -1,7 +1,8 @@
 // @ts-check
 // Key strokes in, a page's actions out; `?` shows them all.
 
-import { attempt, byId, element } from "./dom.js";
+import { element } from "../element.js";
+import { attempt, byId } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 
 /**

@@ -1,8 +1,9 @@
 // @ts-check
 // The figures of the source and of the recording under way, and a clock that runs between the server's messages.
 
+import { element } from "../element.js";
 import { formatBytes, formatTime } from "../format.js";
-import { byId, element, publishState, setText } from "./dom.js";
+import { byId, publishState, setText } from "./dom.js";
 
 /**
  * @typedef {import("../command_socket.js").Message} Message

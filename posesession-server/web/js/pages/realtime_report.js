@@ -1,7 +1,8 @@
 // @ts-check
 // A judged recording in; what was recorded, how well, and the way to its replay out.
 
-import { byId, element, publishState, setText } from "./dom.js";
+import { element } from "../element.js";
+import { byId, publishState, setText } from "./dom.js";
 
 /**
  * @typedef {import("../session_api.js").SessionRecording} SessionRecording

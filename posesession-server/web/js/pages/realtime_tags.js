@@ -1,8 +1,9 @@
 // @ts-check
 // A field in, tags as chips out: a comma or Enter ends one, its chip takes it away again.
 
+import { element } from "../element.js";
 import { icon } from "../icons.js";
-import { byId, element } from "./dom.js";
+import { byId } from "./dom.js";
 import { preference, setPreference } from "./preferences.js";
 
 const KNOWN_TAGS = "realtime.tags";

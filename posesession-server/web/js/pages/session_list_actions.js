@@ -1,9 +1,9 @@
 // @ts-check
 // Sessions in, done with them what was asked: deleted, brought back, downloaded; and said what of it could not be.
 
+import { element } from "../element.js";
 import { ApiError } from "../session_api.js";
 import { confirmAction } from "./dialogs.js";
-import { element } from "./dom.js";
 import { titleOf } from "./session_list_card.js";
 import { causeOf, showFailure, showNote } from "./session_list_notice.js";
 

@@ -1,9 +1,9 @@
 // @ts-check
 // A session in, its card out: the picture of its body, what it is, and what can be done with it.
 
+import { element } from "../element.js";
 import { formatBytes, formatDate, formatTime } from "../format.js";
 import { icon } from "../icons.js";
-import { element } from "./dom.js";
 
 /**
  * @typedef {import("../session_api.js").SessionRecording} SessionRecording

@@ -1,7 +1,7 @@
 // @ts-check
 // A card in, its new name and description out: a form in place of what the card says.
 
-import { element } from "./dom.js";
+import { element } from "../element.js";
 
 /** @typedef {import("./session_list_card.js").SessionCard} SessionCard */
 

@@ -1,9 +1,10 @@
 // @ts-check
 // What happened in, a sentence about it out, with a way on where there is one.
 
+import { element } from "../element.js";
 import { describeError } from "../errors.js";
 import { setIcon } from "../icons.js";
-import { attempt, byId, element } from "./dom.js";
+import { attempt, byId } from "./dom.js";
 
 /**
  * Says what went wrong, and offers to try again.

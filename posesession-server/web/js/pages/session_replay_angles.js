@@ -3,8 +3,9 @@
 
 import { AnglePlot } from "../angle_plot.js";
 import { jointOf } from "../angle_series.js";
+import { element } from "../element.js";
 import { SessionApi } from "../session_api.js";
-import { byId, element } from "./dom.js";
+import { byId } from "./dom.js";
 import { preference, setPreference } from "./preferences.js";
 
 /** @typedef {import("../pose_replay.js").PoseReplayElement} PoseReplayElement */

@@ -1,7 +1,8 @@
 // @ts-check
 // The moment that is shown in; an address that opens there, in the clipboard, out.
 
-import { element, showNotice } from "./dom.js";
+import { element } from "../element.js";
+import { showNotice } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { writeAddress } from "./session_replay_address.js";
 

@@ -1,9 +1,10 @@
 // @ts-check
 // A session's markers in; a list whose entries lead to their moments out.
 
+import { element } from "../element.js";
 import { formatTime } from "../format.js";
 import { describeMarker } from "../timeline_track.js";
-import { attempt, byId, element } from "./dom.js";
+import { attempt, byId } from "./dom.js";
 
 /**
  * @typedef {import("../pose_replay.js").PoseReplayElement} PoseReplayElement
