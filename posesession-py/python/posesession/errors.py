@@ -14,49 +14,59 @@ from __future__ import annotations
 
 __all__ = [
     "BadArgumentError",
-    "BadFileError",
     "BadShapeError",
     "ClosedError",
     "ComponentNotFoundError",
     "ConflictError",
     "ConnectionLostError",
-    "CorruptError",
-    "FencedError",
+    "CorruptDataError",
     "FrameNotFoundError",
+    "FrameRefusedError",
+    "ImportFormatError",
     "KeypointNotFoundError",
-    "MarkerNotFoundError",
     "MissingDependencyError",
     "NewerSchemaError",
-    "NonFiniteError",
     "NotADatabaseError",
-    "NotLiveError",
-    "OutOfOrderError",
     "PosesessionError",
-    "ServerError",
+    "RecordingStateError",
+    "ServerRefusedError",
+    "ServerUnreachableError",
     "SessionExistsError",
-    "SessionIsLiveError",
     "SessionNotFoundError",
-    "StoreError",
+    "StoreFailedError",
+    "StoreInUseError",
     "StoreUnavailableError",
-    "StreamBusyError",
+    "TakenOverError",
     "UnsupportedError",
 ]
 
 
 class PosesessionError(Exception):
-    """Any failure of this package. Its text says what is wrong and, where that can be said, what to do."""
+    """Any error of this package. Its text says what is wrong and, where that can be said, what to do."""
 
     def __str__(self) -> str:
         # KeyError's own would put the sentence in quotation marks.
-        return str(self.args[0]) if self.args else ""
+        return Exception.__str__(self)
+
+
+class BadArgumentError(PosesessionError, ValueError):
+    """An argument is malformed, or beyond its limit."""
+
+
+class BadShapeError(BadArgumentError):
+    """An array's shape or dtype doesn't fit the skeleton."""
+
+
+class ClosedError(PosesessionError, ValueError):
+    """The store, recording, replay or client was closed before, or belongs to the process that this one was forked from."""
 
 
 class SessionNotFoundError(PosesessionError, KeyError):
-    """There is no session of this id or name, or it was deleted."""
+    """There is no such session; it may have been deleted."""
 
 
 class FrameNotFoundError(PosesessionError, IndexError):
-    """The session has no frame of this number or at this moment."""
+    """The session has no frame where asked."""
 
 
 class ComponentNotFoundError(PosesessionError, KeyError):
@@ -64,99 +74,82 @@ class ComponentNotFoundError(PosesessionError, KeyError):
 
 
 class KeypointNotFoundError(PosesessionError, KeyError):
-    """The component has no keypoint, channel or joint of this name."""
+    """There is no keypoint, channel or joint of this name."""
 
 
-class MarkerNotFoundError(PosesessionError, KeyError):
-    """The session has no marker of this label."""
+class SessionExistsError(PosesessionError, ValueError):
+    """There is a session of this id already, with other content."""
 
 
-class BadArgumentError(PosesessionError, ValueError):
-    """An argument is malformed or beyond its limit."""
+class FrameRefusedError(PosesessionError, ValueError):
+    """A frame was not stored; the recording goes on. `code` says why: ``late``, ``conflict``, ``keypoint_mismatch``..."""
+
+    code: str = ""
 
 
-class BadShapeError(BadArgumentError):
-    """An array's shape doesn't fit the skeleton."""
+class RecordingStateError(PosesessionError, RuntimeError):
+    """The recording can't do that now: it is paused, or has ended."""
 
 
-class NonFiniteError(BadArgumentError):
-    """A number is infinite; missing values are NaN."""
+class TakenOverError(PosesessionError, RuntimeError):
+    """Another writer has taken the session over."""
 
 
-class BadFileError(PosesessionError, ValueError):
-    """A file to import is malformed; the text names line and column. Nothing of it was imported."""
+class ConflictError(PosesessionError, RuntimeError):
+    """The session has other frames there already."""
 
 
-class UnsupportedError(PosesessionError, NotImplementedError):
-    """This can't be done here: with this format, or with this store."""
+class CorruptDataError(PosesessionError, ValueError):
+    """Stored data are damaged. They are left as they are."""
 
 
-class ClosedError(PosesessionError, ValueError):
-    """The store, recording, replay or connection has been closed."""
+class ImportFormatError(PosesessionError, ValueError):
+    """A file to be imported is not of its format; nothing of it was imported.
+
+    `line` and `column` count from 1; None where there is none.
+    """
+
+    line: int | None = None
+    column: int | None = None
+
+
+class NotADatabaseError(PosesessionError, ValueError):
+    """The file is no database of posesession. It is left as it is."""
+
+
+class NewerSchemaError(PosesessionError, RuntimeError):
+    """The database was made by a newer version of posesession."""
+
+
+class StoreInUseError(PosesessionError, RuntimeError):
+    """Another server has the data folder open."""
+
+
+class StoreUnavailableError(PosesessionError, ConnectionError):
+    """The database can't be reached or is busy; the same call may succeed later."""
+
+
+class StoreFailedError(PosesessionError, OSError):
+    """The database or the media failed; the same call will fail again."""
+
+
+class ServerUnreachableError(PosesessionError, ConnectionError):
+    """No connection to the server came about."""
+
+
+class ServerRefusedError(PosesessionError, RuntimeError):
+    """The server answered with an error. `code` is the protocol's: ``stream_busy``, ``already_recording``, ``storage``..."""
+
+    code: str = ""
+
+
+class ConnectionLostError(PosesessionError, ConnectionError):
+    """The connection to the server ended, or what came over it is not of the protocol."""
 
 
 class MissingDependencyError(PosesessionError, ImportError):
     """An optional package is not installed; the text says what to install."""
 
 
-class SessionExistsError(PosesessionError, FileExistsError):
-    """A session of this id is there already."""
-
-
-class SessionIsLiveError(PosesessionError, RuntimeError):
-    """The session is being recorded: stop or discard the recording first."""
-
-
-class NotLiveError(PosesessionError, RuntimeError):
-    """The session or recording takes no more frames: it has ended."""
-
-
-class OutOfOrderError(PosesessionError, ValueError):
-    """Frames don't follow the last stored one."""
-
-
-class ConflictError(PosesessionError, RuntimeError):
-    """Another content is stored already under these numbers."""
-
-
-class FencedError(PosesessionError, RuntimeError):
-    """Another writer has taken the session over."""
-
-
-class StreamBusyError(PosesessionError, RuntimeError):
-    """Another program publishes to the stream, or it is being recorded already."""
-
-
-class StoreError(PosesessionError, OSError):
-    """The store failed, and trying again would not help."""
-
-
-class StoreUnavailableError(StoreError, ConnectionError):
-    """The store can't be reached or is busy: the same call may succeed later."""
-
-
-class CorruptError(StoreError):
-    """Stored data are damaged. They are left as they are."""
-
-
-class NotADatabaseError(StoreError):
-    """The file is no posesession database. It is left as it is."""
-
-
-class NewerSchemaError(StoreError):
-    """The database was made by a newer version of posesession."""
-
-
-class ConnectionLostError(PosesessionError, ConnectionError):
-    """The server can't be reached, or the connection to it broke."""
-
-
-class ServerError(PosesessionError, RuntimeError):
-    """The server refused, for a reason that has no class of its own.
-
-    `code` is the stable word of the protocol for it, `""` if there is none.
-    """
-
-    def __init__(self, message: str = "", code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
+class UnsupportedError(PosesessionError, NotImplementedError):
+    """This build, this kind of store or this kind of session can't do that."""
