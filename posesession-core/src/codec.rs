@@ -117,9 +117,7 @@ pub fn encode_with_level(chunk: &Chunk, codec: Codec, level: u8) -> Result<Encod
 ///
 /// [`CodecError`] says what is wrong. Any truncation, extension or flipped bit of either part is an error.
 pub fn decode(header: &[u8], payload: &[u8]) -> Result<Chunk, CodecError> {
-    let parsed = header::read(header)?;
-    byte_reader::check_length("payload", payload.len(), parsed.payload_bytes as usize)?;
-    header::check_crc(header, payload)?;
+    let parsed = verify(header, payload)?;
     let columns = match parsed.codec {
         Codec::Raw => raw::decode(&parsed, payload)?,
         Codec::Columnar => columnar::decode(&parsed, payload)?,
@@ -127,6 +125,18 @@ pub fn decode(header: &[u8], payload: &[u8]) -> Result<Chunk, CodecError> {
     let chunk = Chunk::from_columns(columns)?;
     parsed.check_extent(&chunk)?;
     Ok(chunk)
+}
+
+/// Checks that a chunk's bytes are those that were written, without decoding them, and returns what its header says.
+///
+/// # Errors
+///
+/// [`CodecError`] if the header is none, or the checksum over both parts is not the one it has.
+pub fn verify(header: &[u8], payload: &[u8]) -> Result<ChunkHeader, CodecError> {
+    let parsed = header::read(header)?;
+    byte_reader::check_length("payload", payload.len(), parsed.payload_bytes as usize)?;
+    header::check_crc(header, payload)?;
+    Ok(parsed)
 }
 
 /// Reads what a header says, without the payload and so without its checksum.

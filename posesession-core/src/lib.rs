@@ -25,7 +25,9 @@ pub use angle::{AngleEnvelope, AngleRange, JointAngle};
 pub use batch::{Batch, ImageObject};
 pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
 pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
-pub use codec::{ChunkHeader, Codec, CodecError, EncodedChunk, decode, encode, encode_with_level, peek};
+pub use codec::{
+    ChunkHeader, Codec, CodecError, EncodedChunk, decode, encode, encode_with_level, peek, verify,
+};
 pub use cursor::{
     CursorError, CursorOutput, LoopMode, PlaybackRange, PlaybackState, PlaybackStatus, ReplayCursor,
     ReplayFrame, SeekMode, SeekTarget, SessionExtent,

@@ -25,6 +25,8 @@
 #[doc(hidden)]
 pub mod chunks;
 #[doc(hidden)]
+pub mod encoded;
+#[doc(hidden)]
 pub mod compaction;
 #[doc(hidden)]
 pub mod concurrency;
@@ -124,6 +126,18 @@ macro_rules! session_store_promises {
                 a_session_without_frames_has_no_chunk,
                 the_index_covers_every_frame_in_order,
                 long_chunks_are_kept_as_they_come,
+            }
+            encoded {
+                an_encoded_chunk_is_read_back_byte_by_byte,
+                a_chunk_read_encoded_decodes_to_the_covering_chunk,
+                encoded_frames_and_others_alternate,
+                the_same_encoded_chunk_again_changes_nothing,
+                an_encoded_chunk_of_other_frames_is_a_conflict,
+                an_encoded_chunk_must_come_next,
+                an_encoded_chunk_of_an_older_term_is_fenced_off,
+                encoded_bytes_that_are_no_chunk_are_refused,
+                an_encoded_chunk_that_does_not_fit_the_skeleton_is_refused,
+                a_compressed_chunk_counts_as_compacted,
             }
             compaction {
                 compaction_waits_for_enough_frames,
@@ -245,6 +259,7 @@ mod tests {
         let sources = [
             ("sessions", include_str!("conformance/sessions.rs")),
             ("chunks", include_str!("conformance/chunks.rs")),
+            ("encoded", include_str!("conformance/encoded.rs")),
             ("compaction", include_str!("conformance/compaction.rs")),
             ("concurrency", include_str!("conformance/concurrency.rs")),
             ("listing", include_str!("conformance/listing.rs")),

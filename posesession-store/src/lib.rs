@@ -5,6 +5,8 @@ mod query;
 mod store;
 mod checks;
 mod listing;
+#[cfg(feature = "sqlite")]
+mod encoding;
 mod compaction;
 mod memory;
 #[cfg(feature = "sqlite")]
@@ -17,8 +19,8 @@ pub use error::StoreError;
 pub use media::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoCut, VideoGap, VideoType};
 pub use memory::MemoryStore;
 pub use query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionSort,
-    SessionTotals, StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
+    SessionSort, SessionTotals, StoredChunk, Term,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

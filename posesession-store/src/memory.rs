@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus,
-    Skeleton, User, UserId,
+    Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId,
+    SessionRecording, SessionStatus, Skeleton, User, UserId, encode, peek,
 };
 
 use crate::checks::{self, AppendPlan, AppendState, Frames, bad};
@@ -15,8 +15,8 @@ use crate::compaction;
 use crate::error::StoreError;
 use crate::listing::{Place, search_text, search_words};
 use crate::query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionTotals,
-    StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
+    SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -58,10 +58,12 @@ struct Entry {
     markers: Vec<Marker>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     chunk: Arc<Chunk>,
     compacted: bool,
+    /// The bytes of a chunk that came encoded.
+    encoded: Option<Arc<EncodedChunk>>,
 }
 
 impl MemoryStore {
@@ -178,13 +180,19 @@ impl Entry {
         Ok(())
     }
 
+    fn covering(&self, query: ChunkQuery) -> Result<(Kept, ChunkExtent), StoreError> {
+        let (id, frame_count) = (self.recording.id, self.recording.frame_count);
+        let place = self.index.covering(query).ok_or(StoreError::NoSuchFrame { id, frame_count })?;
+        Ok((self.chunks[place].clone(), self.index.extents()[place]))
+    }
+
     fn push(&mut self, chunk: &Chunk) -> Result<(), StoreError> {
         let extent = ChunkExtent::of(chunk).ok_or_else(|| bad("the chunk has no frame".to_owned()))?;
         self.index.push(extent).map_err(|error| bad(error.to_string()))?;
         self.recording.frame_count = self.index.frame_count();
         self.recording.duration = self.index.duration();
         self.recording.stored_bytes += chunk.memory_bytes() as u64;
-        self.chunks.push(Kept { chunk: Arc::new(chunk.clone()), compacted: false });
+        self.chunks.push(Kept { chunk: Arc::new(chunk.clone()), compacted: false, encoded: None });
         Ok(())
     }
 
@@ -213,7 +221,7 @@ impl Entry {
                 id: self.recording.id,
                 what: format!("the chunks from frame {} can't be joined: {error}", short[0].first_frame()),
             })?;
-            long.push(Kept { chunk: Arc::new(chunk), compacted: true });
+            long.push(Kept { chunk: Arc::new(chunk), compacted: true, encoded: None });
             rest = after;
         }
         let before = self.chunks.len() - start - rest.len();
@@ -396,6 +404,25 @@ impl SessionStore for MemoryStore {
         self.lock().entry_mut(id)?.append(term, batch)
     }
 
+    async fn append_encoded(
+        &self,
+        id: SessionId,
+        term: Term,
+        chunk: &EncodedChunk,
+    ) -> Result<Appended, StoreError> {
+        let header = peek(&chunk.header).map_err(|error| bad(error.to_string()))?;
+        let batch = Batch { chunk: Some(checks::encoded(chunk)?), ..Batch::default() };
+        let mut state = self.lock();
+        let entry = state.entry_mut(id)?;
+        let all_are_compacted = entry.chunks.last().is_none_or(|kept| kept.compacted);
+        let appended = entry.append(term, &batch)?;
+        if let Some(last) = entry.chunks.last_mut().filter(|_| !appended.already_stored) {
+            last.encoded = Some(Arc::new(chunk.clone()));
+            last.compacted = all_are_compacted && header.codec != Codec::Raw;
+        }
+        Ok(appended)
+    }
+
     async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
         Ok(self.lock().entry(id)?.settled_through)
     }
@@ -409,14 +436,22 @@ impl SessionStore for MemoryStore {
     }
 
     async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError> {
-        let (chunk, extent) = {
-            let state = self.lock();
-            let entry = state.entry(id)?;
-            let frame_count = entry.recording.frame_count;
-            let place = entry.index.covering(query).ok_or(StoreError::NoSuchFrame { id, frame_count })?;
-            (Arc::clone(&entry.chunks[place].chunk), entry.index.extents()[place])
+        let (kept, extent) = self.lock().entry(id)?.covering(query)?;
+        Ok(StoredChunk { chunk: Arc::unwrap_or_clone(kept.chunk), extent })
+    }
+
+    async fn encoded_chunk(
+        &self,
+        id: SessionId,
+        query: ChunkQuery,
+    ) -> Result<EncodedStoredChunk, StoreError> {
+        let (kept, extent) = self.lock().entry(id)?.covering(query)?;
+        let chunk = match kept.encoded {
+            Some(encoded) => Arc::unwrap_or_clone(encoded),
+            None => encode(&kept.chunk, Codec::Raw)
+                .map_err(|error| StoreError::Corrupt { id, what: error.to_string() })?,
         };
-        Ok(StoredChunk { chunk: Arc::unwrap_or_clone(chunk), extent })
+        Ok(EncodedStoredChunk { chunk, extent })
     }
 
     async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError> {

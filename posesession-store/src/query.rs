@@ -1,7 +1,9 @@
 //! What callers ask of a store: new sessions, changes, searches and pages.
 
 use chrono::{DateTime, Utc};
-use posesession_core::{Chunk, ChunkExtent, SessionId, SessionRecording, SessionStatus, Skeleton, UserId};
+use posesession_core::{
+    Chunk, ChunkExtent, EncodedChunk, SessionId, SessionRecording, SessionStatus, Skeleton, UserId,
+};
 
 use crate::media::RecordedVideo;
 
@@ -173,6 +175,15 @@ pub struct StoredChunk {
     /// The frames.
     pub chunk: Chunk,
     /// What it covers.
+    pub extent: ChunkExtent,
+}
+
+/// A chunk as it is stored, not decoded. Its checksum was found right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedStoredChunk {
+    /// The bytes.
+    pub chunk: EncodedChunk,
+    /// What they cover.
     pub extent: ChunkExtent,
 }
 

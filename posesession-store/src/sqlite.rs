@@ -19,18 +19,19 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Marker, SessionId, SessionRecording, SessionStatus, User,
+    UserId,
 };
 
-use self::chunks::EncodedBatch;
 use self::failure::unreached;
 use self::reader::{Readers, blocking};
 use self::writer::Writer;
 use crate::checks;
+use crate::encoding::EncodedBatch;
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionTotals,
-    StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
+    SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -227,6 +228,18 @@ impl SessionStore for SqliteStore {
         self.writer.write(OPERATION, batch.bytes(), move |db| chunks::append(db, id, term, &batch)).await
     }
 
+    async fn append_encoded(
+        &self,
+        id: SessionId,
+        term: Term,
+        chunk: &EncodedChunk,
+    ) -> Result<Appended, StoreError> {
+        const OPERATION: &str = "append an encoded chunk";
+        let chunk = chunk.clone();
+        let batch = blocking(OPERATION, move || EncodedBatch::of_encoded(chunk)).await?;
+        self.writer.write(OPERATION, batch.bytes(), move |db| chunks::append(db, id, term, &batch)).await
+    }
+
     async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
         self.readers.read("read a session's progress", move |db| sessions::settled_through(db, id)).await
     }
@@ -242,6 +255,15 @@ impl SessionStore for SqliteStore {
     async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError> {
         let read = move |db: &_| Ok(chunks::covering(db, id, query)?.decode()?);
         self.readers.read("read frames", read).await
+    }
+
+    async fn encoded_chunk(
+        &self,
+        id: SessionId,
+        query: ChunkQuery,
+    ) -> Result<EncodedStoredChunk, StoreError> {
+        let read = move |db: &_| Ok(chunks::covering(db, id, query)?.verify()?);
+        self.readers.read("read an encoded chunk", read).await
     }
 
     async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError> {

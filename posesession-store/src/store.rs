@@ -6,13 +6,14 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Marker, SessionId, SessionRecording, SessionStatus, User,
+    UserId,
 };
 
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, NewSession, NewUser, SessionChange, SessionPage, SessionQuery, SessionTotals,
-    StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
+    SessionTotals, StoredChunk, Term,
 };
 
 /// Keeps sessions: their facts, their chunks, their markers, and the users who own them.
@@ -174,6 +175,23 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// [`NewSession::MAX_FRAMES`], for another skeleton than the session's, and for a term that was never given.
     async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError>;
 
+    /// Appends an encoded chunk as it is: it is read back byte by byte, unless it stands behind short chunks and is
+    /// compacted with them. This is how a session is copied without decoding and encoding it anew.
+    ///
+    /// Like [`SessionStore::append`] in all else: frames that are stored already change nothing, and are compared as far as
+    /// they are not compacted. A compressed chunk counts as compacted if all chunks before it are.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::append`]; [`StoreError::BadArgument`] also for bytes that are no chunk, are damaged, or have no
+    /// frame.
+    async fn append_encoded(
+        &self,
+        id: SessionId,
+        term: Term,
+        chunk: &EncodedChunk,
+    ) -> Result<Appended, StoreError>;
+
     /// Returns the publisher's own number up to which everything is settled: [`Batch::settled_through`] of the last
     /// append that had one.
     ///
@@ -203,6 +221,14 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     ///
     /// [`StoreError::SessionNotFound`], [`StoreError::NoSuchFrame`], [`StoreError::Corrupt`].
     async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError>;
+
+    /// Returns the chunk that covers what is asked for as it is stored, with its checksum checked, but not decoded.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::covering_chunk`].
+    async fn encoded_chunk(&self, id: SessionId, query: ChunkQuery)
+    -> Result<EncodedStoredChunk, StoreError>;
 
     /// Returns the session's markers by timestamp, equal ones as they came.
     ///

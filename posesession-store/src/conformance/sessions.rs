@@ -5,12 +5,12 @@ use std::fmt::Debug;
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use posesession_core::{
-    Batch, ChunkQuery, Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, Skeleton, Timestamp,
-    UserId,
+    Batch, ChunkQuery, Codec, Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, Skeleton,
+    Timestamp, UserId, encode,
 };
 use serde_json::json;
 
-use super::recording::{Store, append, assert_frames, batch, record, skeleton, start};
+use super::recording::{Store, append, assert_frames, batch, chunk, record, skeleton, start};
 use crate::error::StoreError;
 use crate::media::{RecordedVideo, VideoCut};
 use crate::query::{NewSession, SessionChange, SessionQuery, Term};
@@ -31,12 +31,15 @@ async fn assert_not_found(store: &Store, id: SessionId) {
     check("begin_term", id, store.begin_term(id).await);
     for term in [Term(0), Term(1), Term(9)] {
         check("append", id, store.append(id, term, &batch(0, 8)).await);
+        let encoded = encode(&chunk(0, 8), Codec::Columnar).unwrap();
+        check("append_encoded", id, store.append_encoded(id, term, &encoded).await);
         check("finish", id, store.finish(id, term, SessionStatus::Completed).await);
     }
     check("settled_through", id, store.settled_through(id).await);
     check("compact", id, store.compact(id, true).await);
     check("chunk_index", id, store.chunk_index(id).await);
     check("covering_chunk", id, store.covering_chunk(id, ChunkQuery::Frame(0)).await);
+    check("encoded_chunk", id, store.encoded_chunk(id, ChunkQuery::Frame(0)).await);
     check("markers", id, store.markers(id).await);
     check("session_key", id, store.session_key(id).await);
     let page = store.list_sessions(&SessionQuery::default()).await.unwrap();

@@ -1,45 +1,18 @@
 //! Chunks and markers in SQL: append, find, index.
 
 use posesession_core::{
-    Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton,
-    Timestamp, decode, encode, peek,
+    Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton, Timestamp,
+    decode,
 };
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::failure::{Failure, corrupt};
 use super::rows::{self, id_text, signed, unsigned};
 use super::sessions;
-use crate::checks::{self, AppendPlan, AppendState, Frames, bad};
+use crate::checks::{self, AppendPlan, AppendState, bad};
+use crate::encoding::{Encoded, EncodedBatch, Found, decode_stored};
 use crate::error::StoreError;
-use crate::query::{Appended, StoredChunk, Term};
-
-/// A batch as the writer takes it: encoded, without its images.
-pub(super) struct EncodedBatch {
-    chunk: Option<(EncodedChunk, ChunkExtent)>,
-    markers: Vec<Marker>,
-    skeleton: Option<Skeleton>,
-    settled_through: Option<u64>,
-}
-
-impl EncodedBatch {
-    pub(super) fn of(batch: &Batch) -> Result<Self, StoreError> {
-        let chunk = batch.chunk.as_ref().and_then(|chunk| Some((chunk, ChunkExtent::of(chunk)?)));
-        let chunk = chunk.map(|(chunk, extent)| match encode(chunk, Codec::Raw) {
-            Ok(encoded) => Ok((encoded, extent)),
-            Err(error) => Err(bad(format!("the chunk can't be stored: {error}"))),
-        });
-        Ok(Self {
-            chunk: chunk.transpose()?,
-            markers: batch.markers.clone(),
-            skeleton: batch.skeleton.clone(),
-            settled_through: batch.settled_through,
-        })
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.chunk.as_ref().map_or(0, |(chunk, _)| chunk.payload.len()) + 1_000
-    }
-}
+use crate::query::{Appended, Term};
 
 /// The row of a session, as far as an append needs it.
 struct Row {
@@ -57,18 +30,7 @@ pub(super) fn append(
     batch: &EncodedBatch,
 ) -> Result<Appended, Failure> {
     let row = append_row(db, id, batch.skeleton.as_ref())?;
-    let header = match &batch.chunk {
-        Some((chunk, extent)) => {
-            let header = peek(&chunk.header).map_err(|error| bad(error.to_string()))?;
-            Some((header, *extent))
-        }
-        None => None,
-    };
-    let frames = header.as_ref().map(|(header, extent)| Frames {
-        extent: *extent,
-        has_persons: header.row_count > 0,
-        layout: &header.layout,
-    });
+    let frames = batch.chunk.as_ref().map(Encoded::frames);
     let plan = checks::append(&row.state, term, frames.as_ref(), batch.skeleton.as_ref())?;
     let mut appended = Appended {
         frame_count: row.state.frame_count,
@@ -76,16 +38,20 @@ pub(super) fn append(
         already_stored: false,
     };
     let mut last_timestamp = row.state.last_timestamp;
+    let mut compacted_frames = row.compacted_frames;
     match (&plan, &batch.chunk) {
-        (AppendPlan::Again, Some((sent, extent))) => {
-            compare(db, id, &row, sent, extent)?;
+        (AppendPlan::Again, Some(sent)) => {
+            compare(db, id, &row, sent)?;
             return Ok(Appended { already_stored: true, ..appended });
         }
-        (AppendPlan::Next, Some((chunk, extent))) => {
-            insert(db, row.key, extent, Codec::Raw, chunk)?;
+        (AppendPlan::Next, Some(Encoded { chunk, header, extent })) => {
+            insert(db, row.key, extent, header.codec, chunk)?;
             appended.frame_count = extent.end_frame();
             appended.stored_bytes += (chunk.header.len() + chunk.payload.len()) as u64;
             last_timestamp = extent.last_timestamp;
+            if header.codec != Codec::Raw && compacted_frames == row.state.frame_count {
+                compacted_frames = appended.frame_count;
+            }
         }
         _ => {}
     }
@@ -94,7 +60,7 @@ pub(super) fn append(
     db.prepare_cached(
         "UPDATE session_recording
          SET frame_count = :frame_count, duration_micros = :duration, stored_bytes = :stored_bytes,
-             settled_through = coalesce(:settled_through, settled_through),
+             compacted_frames = :compacted_frames, settled_through = coalesce(:settled_through, settled_through),
              skeleton_id = coalesce(:skeleton_id, skeleton_id)
          WHERE key = :key",
     )?
@@ -102,6 +68,7 @@ pub(super) fn append(
         ":frame_count": signed(appended.frame_count),
         ":duration": last_timestamp.as_micros(),
         ":stored_bytes": signed(appended.stored_bytes),
+        ":compacted_frames": signed(compacted_frames),
         ":settled_through": batch.settled_through.map(u64::cast_signed),
         ":skeleton_id": skeleton_id,
         ":key": row.key,
@@ -142,13 +109,8 @@ fn append_row(db: &Connection, id: SessionId, declared: Option<&Skeleton>) -> Re
 }
 
 /// Compares frames that are stored already with those sent, as far as they still stand in short chunks.
-fn compare(
-    db: &Connection,
-    id: SessionId,
-    row: &Row,
-    sent: &EncodedChunk,
-    extent: &ChunkExtent,
-) -> Result<(), Failure> {
+fn compare(db: &Connection, id: SessionId, row: &Row, sent: &Encoded) -> Result<(), Failure> {
+    let Encoded { chunk: sent, extent, .. } = sent;
     let first = extent.first_frame.max(row.compacted_frames);
     let mut statement = db.prepare_cached(
         "SELECT first_frame, header, payload FROM frame_chunk
@@ -257,26 +219,6 @@ pub(super) const BY_TIME: &str =
          header, payload FROM frame_chunk
      WHERE session_key = ?1 AND first_timestamp_micros <= ?2 ORDER BY first_timestamp_micros DESC LIMIT 1";
 
-/// A chunk as it lies in the database.
-pub(super) struct Found {
-    id: SessionId,
-    extent: ChunkExtent,
-    header: Vec<u8>,
-    payload: Vec<u8>,
-}
-
-impl Found {
-    /// Decodes the chunk, away from the database.
-    pub(super) fn decode(&self) -> Result<StoredChunk, StoreError> {
-        let chunk = decode_stored(self.id, self.extent.first_frame, &self.header, &self.payload)?;
-        if ChunkExtent::of(&chunk) != Some(self.extent) {
-            let first = self.extent.first_frame;
-            return Err(corrupt(self.id, format!("the chunk from frame {first} is not what its row says")));
-        }
-        Ok(StoredChunk { chunk, extent: self.extent })
-    }
-}
-
 pub(super) fn covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Result<Found, Failure> {
     let key = sessions::key(db, id)?;
     let find = |sql: &str, place: i64| {
@@ -303,14 +245,4 @@ pub(super) fn covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Res
             Err(StoreError::NoSuchFrame { id, frame_count }.into())
         }
     }
-}
-
-pub(super) fn decode_stored(
-    id: SessionId,
-    first_frame: u64,
-    header: &[u8],
-    payload: &[u8],
-) -> Result<Chunk, StoreError> {
-    decode(header, payload)
-        .map_err(|error| corrupt(id, format!("the chunk from frame {first_frame}: {error}")))
 }

@@ -3,11 +3,12 @@
 use posesession_core::{Chunk, ChunkExtent, Codec, EncodedChunk, SessionId, encode};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::chunks::{decode_stored, insert};
+use super::chunks::insert;
 use super::failure::{Failure, corrupt};
 use super::rows::{id_text, signed, unsigned};
 use super::sessions;
 use crate::compaction::{Size, groups};
+use crate::encoding::decode_stored;
 use crate::error::StoreError;
 
 /// How many chunks one step of erasing takes.

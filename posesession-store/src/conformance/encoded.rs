@@ -1,0 +1,161 @@
+//! Encoded chunks: stored and read as they are, so that a copy is exact.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use posesession_core::{Chunk, ChunkQuery, Codec, EncodedChunk, PoseData, Skeleton, Unit, decode, encode};
+
+use super::recording::{Store, append, assert_frames, chunk, pose_of, record, skeleton, start, time_of};
+use crate::error::StoreError;
+use crate::query::{Appended, NewSession, Term};
+
+/// The frames `first..end`, encoded.
+fn encoded(first: u64, end: u64, codec: Codec) -> EncodedChunk {
+    encode(&chunk(first, end), codec).unwrap()
+}
+
+/// Creates a session that has its skeleton, and becomes its writer.
+async fn start_with_skeleton(store: &Store) -> (posesession_core::SessionId, Term) {
+    let new = NewSession { skeleton: Some(skeleton()), ..NewSession::named("A copy") };
+    let id = store.create_session(new).await.unwrap().id;
+    (id, store.begin_term(id).await.unwrap())
+}
+
+pub async fn an_encoded_chunk_is_read_back_byte_by_byte(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    let sizes = [(0, 300, Codec::Columnar), (300, 301, Codec::Columnar), (301, 309, Codec::Raw)];
+    let mut bytes = 0;
+    for (first, end, codec) in sizes {
+        let appended = store.append_encoded(id, term, &encoded(first, end, codec)).await.unwrap();
+        assert_eq!((appended.frame_count, appended.already_stored), (end, false));
+        assert!(appended.stored_bytes > bytes, "the frames take room");
+        bytes = appended.stored_bytes;
+    }
+    for (first, end, codec) in sizes {
+        for frame in [first, (first + end) / 2, end - 1] {
+            let read = store.encoded_chunk(id, ChunkQuery::Frame(frame)).await.unwrap();
+            assert_eq!(read.chunk, encoded(first, end, codec));
+            assert_eq!((read.extent.first_frame, read.extent.end_frame()), (first, end));
+        }
+    }
+    let none = store.encoded_chunk(id, ChunkQuery::Frame(309)).await;
+    assert!(matches!(none, Err(StoreError::NoSuchFrame { frame_count: 309, .. })), "{none:?}");
+    assert_frames(&store, id, 309).await;
+}
+
+pub async fn a_chunk_read_encoded_decodes_to_the_covering_chunk(store: Store) {
+    let writer = start(&store).await;
+    record(&store, writer, 0, 300, 8).await;
+    for compacted in [false, true] {
+        if compacted {
+            store.compact(writer.0, true).await.unwrap();
+        }
+        for query in [ChunkQuery::Frame(0), ChunkQuery::Frame(299), ChunkQuery::Time(time_of(150))] {
+            let encoded = store.encoded_chunk(writer.0, query).await.unwrap();
+            let stored = store.covering_chunk(writer.0, query).await.unwrap();
+            assert_eq!(encoded.extent, stored.extent);
+            assert_eq!(decode(&encoded.chunk.header, &encoded.chunk.payload).unwrap(), stored.chunk);
+        }
+    }
+}
+
+pub async fn encoded_frames_and_others_alternate(store: Store) {
+    let (id, term) = start(&store).await;
+    append(&store, (id, term), 0, 8).await.unwrap();
+    store.append_encoded(id, term, &encoded(8, 40, Codec::Columnar)).await.unwrap();
+    append(&store, (id, term), 40, 48).await.unwrap();
+    store.append_encoded(id, term, &encoded(48, 49, Codec::Raw)).await.unwrap();
+    assert_frames(&store, id, 49).await;
+    store.compact(id, true).await.unwrap();
+    assert_frames(&store, id, 49).await;
+    let read = store.encoded_chunk(id, ChunkQuery::Frame(48)).await.unwrap();
+    assert_eq!(read.extent.first_frame, 0, "a compressed chunk behind short ones is compacted with them");
+}
+
+pub async fn the_same_encoded_chunk_again_changes_nothing(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    store.append_encoded(id, term, &encoded(0, 16, Codec::Raw)).await.unwrap();
+    store.append_encoded(id, term, &encoded(16, 32, Codec::Raw)).await.unwrap();
+    let before = store.read_session(id).await.unwrap();
+    for (first, end, codec) in [(0, 16, Codec::Raw), (0, 32, Codec::Columnar), (20, 24, Codec::Raw)] {
+        let appended = store.append_encoded(id, term, &encoded(first, end, codec)).await.unwrap();
+        let expected = Appended { frame_count: 32, stored_bytes: before.stored_bytes, already_stored: true };
+        assert_eq!(appended, expected, "{first}..{end}");
+    }
+    assert_eq!(store.read_session(id).await.unwrap(), before);
+    assert_frames(&store, id, 32).await;
+}
+
+pub async fn an_encoded_chunk_of_other_frames_is_a_conflict(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    store.append_encoded(id, term, &encoded(0, 16, Codec::Raw)).await.unwrap();
+    let mut other = Chunk::new(0, skeleton().layout());
+    for n in 0..16 {
+        let pose = if n == 15 { PoseData::nobody() } else { pose_of(n) };
+        other.push(time_of(n), &pose).unwrap();
+    }
+    let other = encode(&other, Codec::Raw).unwrap();
+    let refused = store.append_encoded(id, term, &other).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { first_frame: 0, .. })), "{refused:?}");
+    assert_frames(&store, id, 16).await;
+}
+
+pub async fn an_encoded_chunk_must_come_next(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    store.append_encoded(id, term, &encoded(0, 16, Codec::Columnar)).await.unwrap();
+    for (first, end) in [(17, 20), (8, 20)] {
+        let refused = store.append_encoded(id, term, &encoded(first, end, Codec::Columnar)).await;
+        let told = matches!(refused, Err(StoreError::OutOfOrder { expected: 16, got, .. }) if got == first);
+        assert!(told, "{refused:?}");
+    }
+    let mut late = Chunk::new(16, skeleton().layout());
+    late.push(time_of(15), &PoseData::nobody()).unwrap();
+    let refused = store.append_encoded(id, term, &encode(&late, Codec::Raw).unwrap()).await;
+    assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    assert_frames(&store, id, 16).await;
+}
+
+pub async fn an_encoded_chunk_of_an_older_term_is_fenced_off(store: Store) {
+    let (id, older) = start_with_skeleton(&store).await;
+    let newer = store.begin_term(id).await.unwrap();
+    let refused = store.append_encoded(id, older, &encoded(0, 16, Codec::Raw)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    store.append_encoded(id, newer, &encoded(0, 16, Codec::Raw)).await.unwrap();
+    assert_frames(&store, id, 16).await;
+}
+
+pub async fn encoded_bytes_that_are_no_chunk_are_refused(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    let good = encoded(0, 16, Codec::Columnar);
+    let mut flipped = good.clone();
+    *flipped.payload.last_mut().unwrap() ^= 1;
+    let mut short = good.clone();
+    short.payload.pop();
+    let empty = encode(&Chunk::new(0, skeleton().layout()), Codec::Raw).unwrap();
+    let nothing = EncodedChunk { header: Vec::new(), payload: Vec::new() };
+    for broken in [flipped, short, empty, nothing] {
+        let refused = store.append_encoded(id, term, &broken).await;
+        assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    }
+    assert_frames(&store, id, 0).await;
+}
+
+pub async fn an_encoded_chunk_that_does_not_fit_the_skeleton_is_refused(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    let other = Skeleton::custom(3, &[("x", Unit::Image)]).unwrap();
+    let mut chunk = Chunk::new(0, other.layout());
+    chunk.push(time_of(0), &PoseData::one_person(vec![0.5; 3])).unwrap();
+    let refused = store.append_encoded(id, term, &encode(&chunk, Codec::Raw).unwrap()).await;
+    assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    assert_frames(&store, id, 0).await;
+}
+
+pub async fn a_compressed_chunk_counts_as_compacted(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    let chunks = [encoded(0, 16, Codec::Columnar), encoded(16, 32, Codec::Columnar)];
+    for chunk in &chunks {
+        store.append_encoded(id, term, chunk).await.unwrap();
+    }
+    store.finish(id, term, posesession_core::SessionStatus::Completed).await.unwrap();
+    for (chunk, frame) in chunks.iter().zip([0, 16]) {
+        assert_eq!(store.encoded_chunk(id, ChunkQuery::Frame(frame)).await.unwrap().chunk, *chunk);
+    }
+}
