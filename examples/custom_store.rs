@@ -4,6 +4,7 @@
 //! `cargo test --example custom_store` runs the suite as one named test a promise.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -107,6 +108,7 @@ metered! {
     chunk_index(id: SessionId) -> ChunkIndex;
     covering_chunk(id: SessionId, query: ChunkQuery) -> StoredChunk;
     encoded_chunk(id: SessionId, query: ChunkQuery) -> EncodedStoredChunk;
+    encoded_chunks(id: SessionId, frames: Range<u64>) -> Vec<EncodedStoredChunk>;
     markers(id: SessionId) -> Vec<Marker>;
     finish(id: SessionId, term: Term, status: SessionStatus) -> SessionRecording;
     session_key(id: SessionId) -> u32;

@@ -138,6 +138,7 @@ macro_rules! session_store_promises {
                 encoded_bytes_that_are_no_chunk_are_refused,
                 an_encoded_chunk_that_does_not_fit_the_skeleton_is_refused,
                 a_compressed_chunk_counts_as_compacted,
+                encoded_chunks_cover_a_range_in_order,
             }
             compaction {
                 compaction_waits_for_enough_frames,

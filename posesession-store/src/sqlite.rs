@@ -14,6 +14,7 @@ mod reader;
 mod tests;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -264,6 +265,14 @@ impl SessionStore for SqliteStore {
     ) -> Result<EncodedStoredChunk, StoreError> {
         let read = move |db: &_| Ok(chunks::covering(db, id, query)?.verify()?);
         self.readers.read("read an encoded chunk", read).await
+    }
+
+    async fn encoded_chunks(
+        &self,
+        id: SessionId,
+        frames: Range<u64>,
+    ) -> Result<Vec<EncodedStoredChunk>, StoreError> {
+        self.readers.read("read encoded chunks", move |db| chunks::covering_all(db, id, frames)).await
     }
 
     async fn markers(&self, id: SessionId) -> Result<Vec<Marker>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -229,6 +230,28 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// As [`SessionStore::covering_chunk`].
     async fn encoded_chunk(&self, id: SessionId, query: ChunkQuery)
     -> Result<EncodedStoredChunk, StoreError>;
+
+    /// Returns the chunks that cover `frames`, in order, as they are stored: for those who read much at once. The first and
+    /// the last may reach beyond; a range that ends behind the session is cut. Their checksums are left to those who decode
+    /// them. All of them are in memory together, so the caller asks for no more than it has room for.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::encoded_chunk`], but a range without any frame gives no chunks.
+    async fn encoded_chunks(
+        &self,
+        id: SessionId,
+        frames: Range<u64>,
+    ) -> Result<Vec<EncodedStoredChunk>, StoreError> {
+        let end = frames.end.min(self.read_session(id).await?.frame_count);
+        let (mut chunks, mut next) = (Vec::new(), frames.start);
+        while next < end {
+            let chunk = self.encoded_chunk(id, ChunkQuery::Frame(next)).await?;
+            next = chunk.extent.end_frame();
+            chunks.push(chunk);
+        }
+        Ok(chunks)
+    }
 
     /// Returns the session's markers by timestamp, equal ones as they came.
     ///

@@ -159,3 +159,20 @@ pub async fn a_compressed_chunk_counts_as_compacted(store: Store) {
         assert_eq!(store.encoded_chunk(id, ChunkQuery::Frame(frame)).await.unwrap().chunk, *chunk);
     }
 }
+
+pub async fn encoded_chunks_cover_a_range_in_order(store: Store) {
+    let (id, term) = start_with_skeleton(&store).await;
+    let chunks = [encoded(0, 16, Codec::Columnar), encoded(16, 32, Codec::Raw), encoded(32, 40, Codec::Raw)];
+    for chunk in &chunks {
+        store.append_encoded(id, term, chunk).await.unwrap();
+    }
+    let ranges = [(0, 40, 0, 3), (0, u64::MAX, 0, 3), (15, 17, 0, 2), (16, 32, 1, 2), (39, 41, 2, 3)];
+    let nothing = [(40, 50, 0, 0), (7, 7, 0, 0), (9, 3, 0, 0), (u64::MAX, u64::MAX, 0, 0)];
+    for (first, end, from, to) in ranges.into_iter().chain(nothing) {
+        let read = store.encoded_chunks(id, first..end).await.unwrap();
+        let read: Vec<_> = read.into_iter().map(|stored| stored.chunk).collect();
+        assert_eq!(read, chunks[from..to], "{first}..{end}");
+    }
+    let empty = start(&store).await.0;
+    assert_eq!(store.encoded_chunks(empty, 0..10).await.unwrap(), []);
+}

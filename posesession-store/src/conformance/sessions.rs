@@ -40,6 +40,7 @@ async fn assert_not_found(store: &Store, id: SessionId) {
     check("chunk_index", id, store.chunk_index(id).await);
     check("covering_chunk", id, store.covering_chunk(id, ChunkQuery::Frame(0)).await);
     check("encoded_chunk", id, store.encoded_chunk(id, ChunkQuery::Frame(0)).await);
+    check("encoded_chunks", id, store.encoded_chunks(id, 0..8).await);
     check("markers", id, store.markers(id).await);
     check("session_key", id, store.session_key(id).await);
     let page = store.list_sessions(&SessionQuery::default()).await.unwrap();

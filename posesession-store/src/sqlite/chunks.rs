@@ -1,5 +1,7 @@
 //! Chunks and markers in SQL: append, find, index.
 
+use std::ops::Range;
+
 use posesession_core::{
     Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton, Timestamp,
     decode,
@@ -12,7 +14,7 @@ use super::sessions;
 use crate::checks::{self, AppendPlan, AppendState, bad};
 use crate::encoding::{Encoded, EncodedBatch, Found, decode_stored};
 use crate::error::StoreError;
-use crate::query::{Appended, Term};
+use crate::query::{Appended, EncodedStoredChunk, Term};
 
 /// The row of a session, as far as an append needs it.
 struct Row {
@@ -245,4 +247,32 @@ pub(super) fn covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Res
             Err(StoreError::NoSuchFrame { id, frame_count }.into())
         }
     }
+}
+
+const BY_FRAMES: &str = "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros,
+         header, payload FROM frame_chunk
+     WHERE session_key = ?1 AND first_frame < ?3 AND first_frame >= (
+         SELECT max(first_frame) FROM frame_chunk WHERE session_key = ?1 AND first_frame <= ?2)
+     ORDER BY first_frame";
+
+/// Finds the chunks that cover a range of frames, in order.
+pub(super) fn covering_all(
+    db: &Connection,
+    id: SessionId,
+    frames: Range<u64>,
+) -> Result<Vec<EncodedStoredChunk>, Failure> {
+    let key = sessions::key(db, id)?;
+    let [first, end] = [frames.start, frames.end].map(|frame| i64::try_from(frame).unwrap_or(i64::MAX));
+    if first >= end {
+        return Ok(Vec::new());
+    }
+    let mut statement = db.prepare_cached(BY_FRAMES)?;
+    let chunks = statement.query_map(params![key, first, end], |row| {
+        let chunk = EncodedChunk { header: row.get("header")?, payload: row.get("payload")? };
+        Ok(EncodedStoredChunk { chunk, extent: rows::extent(row)? })
+    })?;
+    let mut chunks = chunks.collect::<Result<Vec<_>, _>>()?;
+    // The chunk before the range is found for a range behind the session's end, too.
+    chunks.retain(|chunk| chunk.extent.end_frame() > frames.start);
+    Ok(chunks)
 }
