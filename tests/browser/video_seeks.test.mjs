@@ -9,6 +9,7 @@ import { RecordClient } from "../../posesession-server/web/js/record_client.js";
 import { Browser } from "./support/browser.mjs";
 import { openSocket } from "./support/prerequisites.mjs";
 import { Server } from "./support/server.mjs";
+import { seekPictures } from "./support/video_pictures.mjs";
 
 /** 2.6 s of a canvas by MediaRecorder; a square wanders from left to right by 20 px a second. */
 const WEBM = new URL("../../testdata/video/media_recorder.webm", import.meta.url);
@@ -53,33 +54,14 @@ async function record({ pause_at: pauseAt = Infinity, bytes = Infinity } = {}) {
  */
 async function squares(session, times) {
   const page = await world.browser.open(`${world.server.address}/session_list.html`);
-  const seen = await page.evaluate(
-    async ({ src, videoTimes }) => {
-      const video = document.createElement("video");
-      video.muted = true;
-      video.src = src;
-      await new Promise((resolve, reject) => {
-        video.onloadedmetadata = resolve;
-        video.onerror = () => reject(new Error(video.error?.message));
-      });
-      const context = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(64, 48).getContext("2d"));
-      const places = [];
-      for (const time of videoTimes) {
-        await new Promise((resolve) => {
-          video.onseeked = resolve;
-          video.currentTime = time;
-        });
-        context.drawImage(video, 0, 0);
-        const row = context.getImageData(0, 23, 64, 1).data;
-        const bright = Array.from({ length: 64 }, (_, x) => x).filter((x) => row[4 * x] > 140);
-        places.push(bright.reduce((sum, x) => sum + x, 0) / bright.length);
-      }
-      return { places, duration: video.duration, seekable: video.seekable.length ? video.seekable.end(0) : 0 };
-    },
-    { src: `/api/sessions/${session.id}/video`, videoTimes: times.map((time) => time - Number(videoOf(session).start)) },
-  );
+  const videoTimes = times.map((time) => time - Number(videoOf(session).start));
+  const { pictures, duration, seekable } = await seekPictures(page, `/api/sessions/${session.id}/video`, videoTimes, { part: { y: 23, width: 64, height: 1 }, pixels: 64 });
   await page.close();
-  return seen;
+  const places = pictures.map(({ row }) => {
+    const bright = row.flatMap((brightness, x) => (brightness > 140 ? [x] : []));
+    return bright.reduce((sum, x) => sum + x, 0) / bright.length;
+  });
+  return { places, duration, seekable };
 }
 
 /** @param {import("../../posesession-server/web/js/session_api.js").SessionRecording} session */

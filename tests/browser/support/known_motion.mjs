@@ -7,6 +7,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { personVideo } from "./prerequisites.mjs";
+import { seekPictures } from "./video_pictures.mjs";
 
 const run = promisify(execFile);
 
@@ -159,33 +160,9 @@ export function notedPictures(page) {
  * @param {number[]} times seconds of the video
  * @returns {Promise<{ time: number, number: number }[]>} with the time that the browser gives for it
  */
-export function seekNumbers(page, address, times) {
-  return page.evaluate(
-    async ({ source, wanted, width, digitHeight, digits }) => {
-      const strip = new OffscreenCanvas(digits, 1).getContext("2d", { willReadFrequently: true });
-      if (!strip) throw new Error("no canvas");
-      const video = document.createElement("video");
-      // Pictures are only presented in a page's view.
-      document.body.append(video);
-      video.muted = true;
-      video.src = source;
-      await new Promise((resolve, reject) => {
-        video.onloadeddata = resolve;
-        video.onerror = () => reject(new Error(video.error?.message));
-      });
-      const shown = [];
-      for (const time of wanted) {
-        const presented = new Promise((resolve) => video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime)));
-        video.currentTime = time;
-        const mediaTime = await presented;
-        strip.drawImage(video, 0, 0, width, digitHeight, 0, 0, digits, 1);
-        const { data } = strip.getImageData(0, 0, digits, 1);
-        shown.push({ time: mediaTime, number: Array.from({ length: digits }, (_, digit) => (data[4 * digit] > 128 ? 2 ** digit : 0)).reduce((sum, value) => sum + value) });
-      }
-      return shown;
-    },
-    { source: address, wanted: times, width: WIDTH, digitHeight: DIGIT_HEIGHT, digits: DIGITS },
-  );
+export async function seekNumbers(page, address, times) {
+  const { pictures } = await seekPictures(page, address, times, { part: { y: 0, width: WIDTH, height: DIGIT_HEIGHT }, pixels: DIGITS });
+  return pictures.map(({ time, row }) => ({ time, number: numberOf(row) }));
 }
 
 /**
