@@ -29,6 +29,10 @@ pub use posesession_core::{
 };
 #[cfg(feature = "sqlite")]
 pub use posesession_store::SqliteStore;
-pub use posesession_store::{MediaStore, MemoryStore, NewSession, SessionQuery, SessionStore, StoreError};
+pub use posesession_store::{
+    MediaStore, MemoryStore, NewSession, Place, SessionQuery, SessionStore, StoreError, copy_session,
+};
+#[cfg(feature = "sqlite")]
+pub use posesession_store::{export_session_file, import_session_file};
 #[cfg(feature = "ws")]
 pub use posesession_ws::{RecordClient, RecordService, ReplayClient, ReplayService};

@@ -12,6 +12,7 @@ mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod media;
+mod transfer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
@@ -25,3 +26,6 @@ pub use query::{
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::{COMPACT_FRAMES, SessionStore};
+pub use transfer::{Copied, OnProgress, Place, Progress, TransferError, copy_session};
+#[cfg(feature = "sqlite")]
+pub use transfer::{SessionFileError, export_session_file, import_session_file};

@@ -6,6 +6,9 @@ mod recorded_video;
 mod video;
 mod joining;
 mod webm;
+mod objects;
+#[cfg(feature = "sqlite")]
+mod sqlite_objects;
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,6 +23,7 @@ use posesession_core::{ImageObject, ImageRef, SessionId};
 
 pub use error::MediaError;
 use error::failed;
+pub(crate) use objects::MediaObject;
 pub use recorded_video::{RecordedVideo, VideoCut};
 pub use video::{JoinedVideo, VideoGap, VideoType};
 
@@ -79,6 +83,32 @@ impl MediaStore {
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(error.into()))?;
         Ok(Self::new(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true))))
+    }
+
+    /// Opens the media inside an SQLite database, such as a one-session file; the tables are made if they aren't there. What
+    /// is put is synced to the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Backend`] if the file can't be opened, or is no database of ours.
+    #[cfg(feature = "sqlite")]
+    pub async fn open_sqlite_file(path: impl AsRef<Path>) -> Result<Self, MediaError> {
+        Self::open_sqlite_with(path.as_ref(), crate::sqlite::connection::Access::Write).await
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) async fn open_sqlite_with(
+        path: &Path,
+        access: crate::sqlite::connection::Access,
+    ) -> Result<Self, MediaError> {
+        const OPERATION: &str = "open the database";
+        let path = path.to_owned();
+        let open = move || sqlite_objects::SqliteObjects::open(path, access);
+        match tokio::task::spawn_blocking(open).await {
+            Ok(Ok(objects)) => Ok(Self::new(Arc::new(objects))),
+            Ok(Err(error)) => Err(MediaError::Backend { operation: OPERATION, source: Box::new(error) }),
+            Err(broken) => Err(MediaError::Backend { operation: OPERATION, source: Box::new(broken) }),
+        }
     }
 
     /// Puts a chunk's images; they are durable on return.

@@ -1,7 +1,7 @@
 //! The SQLite store: one file, one writer that commits for all sessions at once, readers that never wait for it.
 
-mod connection;
-mod failure;
+pub(crate) mod connection;
+pub(crate) mod failure;
 mod rows;
 mod sessions;
 mod listing;
@@ -24,6 +24,7 @@ use posesession_core::{
     UserId,
 };
 
+use self::connection::Access;
 use self::failure::unreached;
 use self::reader::{Readers, blocking};
 use self::writer::Writer;
@@ -79,20 +80,48 @@ impl SqliteStore {
     ///
     /// [`StoreError::NewerSchema`], [`StoreError::NotADatabase`], [`StoreError::Backend`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_owned();
-        blocking("open the database", move || Self::open_blocking(path)).await
+        Self::open_with(path.as_ref(), Access::Write).await
     }
 
-    fn open_blocking(path: PathBuf) -> Result<Self, StoreError> {
+    /// Opens a database to be read only: the file stays as it is, to the byte. Methods that write are refused.
+    ///
+    /// Meant for files from elsewhere: one whose tables are not exactly those of this version is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NewerSchema`], [`StoreError::NotADatabase`], [`StoreError::Backend`], also if there is no such file.
+    pub async fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path.as_ref(), Access::ReadOnly).await
+    }
+
+    pub(crate) async fn open_with(path: &Path, access: Access) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        blocking("open the database", move || Self::open_blocking(path, access)).await
+    }
+
+    fn open_blocking(path: PathBuf, access: Access) -> Result<Self, StoreError> {
         let failed = |failure: failure::Failure| failure.during("open the database");
-        let db = connection::open_writer(&path).map_err(failed)?;
+        let db = connection::open(&path, access).map_err(failed)?;
         let is_durable = connection::is_durable(&db).map_err(failed)?;
+        let readers = Readers::new(path.clone(), access);
+        if access == Access::ReadOnly {
+            return Ok(Self { readers, writer: Writer::none(), is_durable });
+        }
         // What a store that died was erasing is erased now.
         for key in compaction::erasing(&db).map_err(failed)? {
             while !compaction::erase_step(&db, key).map_err(failed)? {}
         }
-        let readers = Readers::new(path.clone());
-        Ok(Self { readers, writer: Writer::start(db, path)?, is_durable })
+        Ok(Self { readers, writer: Writer::start(db, path, access)?, is_durable })
+    }
+
+    /// Returns whether the database holds media beside its sessions, to be opened with
+    /// [`MediaStore::open_sqlite_file`](crate::MediaStore::open_sqlite_file).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Backend`].
+    pub async fn has_media(&self) -> Result<bool, StoreError> {
+        self.readers.read("look for media", connection::has_media).await
     }
 
     /// Does what is queued, empties the log into the database and closes it. Later calls are refused.

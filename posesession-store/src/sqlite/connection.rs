@@ -14,6 +14,9 @@ const APPLICATION_ID: i64 = 0x706f_7365;
 /// The steps from each schema version to the next.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
+/// The tables of media inside the database; they are not part of the schema version.
+pub(crate) const MEDIA_SCHEMA: &str = include_str!("media.sql");
+
 /// The settings of every connection. WAL with FULL syncs the log at each commit, before it returns.
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
@@ -30,10 +33,34 @@ const SETTINGS: &str = "
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 64;
 
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Make the database if it isn't there, and write to it; commits are synced.
+    Write,
+    /// As [`Access::Write`], but commits are not synced: for files that nobody relies on before they are finished.
+    WriteUnsynced,
+    /// Read a file that stays as it is, to the byte; refuses one whose tables are not those of this version.
+    ReadOnly,
+}
+
+/// Opens the database; for writing, brings its schema to this version.
+pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, Failure> {
+    match access {
+        Access::Write => open_writer(path),
+        Access::WriteUnsynced => {
+            let db = open_writer(path)?;
+            db.execute_batch("PRAGMA synchronous = OFF;")?;
+            Ok(db)
+        }
+        Access::ReadOnly => open_read_only(path),
+    }
+}
+
 /// Opens the database, making it if it isn't there, and brings its schema to this version.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut db = open(path, flags)?;
+    let mut db = connect(path, flags)?;
     let version = check_origin(&db, path)?;
     if version == 0 {
         // Only a database without tables takes this setting.
@@ -46,10 +73,54 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
 
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
-    let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.execute_batch(SETTINGS)?;
     db.execute_batch("PRAGMA query_only = ON;")?;
     Ok(db)
+}
+
+fn open_read_only(path: &Path) -> Result<Connection, Failure> {
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    check_origin(&db, path)?;
+    db.execute_batch("PRAGMA query_only = ON; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    // The file may come from anywhere: a view or a trigger in the place of a table could do anything.
+    let found = schema(&db)?;
+    let expected = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|step| expected.execute_batch(step))?;
+    if found != schema(&expected)? {
+        expected.execute_batch(MEDIA_SCHEMA)?;
+        if found != schema(&expected)? {
+            return Err(StoreError::NotADatabase { path: path.to_owned() }.into());
+        }
+    }
+    Ok(db)
+}
+
+/// Writes what the database is at this moment into a new, compact file of its own, whoever uses the database meanwhile.
+pub(crate) fn snapshot(path: &Path, to: &Path) -> Result<(), Failure> {
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    check_origin(&db, path)?;
+    let to = to.to_str().ok_or_else(|| StoreError::BadArgument {
+        what: format!("`{}` is no UTF-8, which SQLite needs: give another name", to.display()),
+    })?;
+    db.execute("VACUUM INTO ?1", [to])?;
+    Ok(())
+}
+
+/// Returns what the database has: tables, indices, views, triggers.
+fn schema(db: &Connection) -> Result<Vec<(String, String, String)>, Failure> {
+    let mut statement = db.prepare(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'
+         ORDER BY type, name",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Returns whether media lie in the database.
+pub(super) fn has_media(db: &Connection) -> Result<bool, Failure> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'media_object'";
+    Ok(db.prepare(sql)?.exists([])?)
 }
 
 /// Returns whether the settings that SQLite really has make a commit durable.
@@ -59,7 +130,7 @@ pub(super) fn is_durable(db: &Connection) -> Result<bool, Failure> {
     Ok(journal == "wal" && synchronous >= 2)
 }
 
-fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;

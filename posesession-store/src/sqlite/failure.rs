@@ -8,14 +8,14 @@ pub(super) const BACKEND: &str = "sqlite";
 
 /// A refusal by the contract, or SQLite's own failure.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     Store(StoreError),
     Sqlite(rusqlite::Error),
 }
 
 impl Failure {
     /// Says what was being done.
-    pub(super) fn during(self, operation: &'static str) -> StoreError {
+    pub(crate) fn during(self, operation: &'static str) -> StoreError {
         match self {
             Self::Store(error) => error,
             Self::Sqlite(error) => StoreError::Backend {

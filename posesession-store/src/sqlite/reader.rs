@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::connection;
+use super::connection::{self, Access};
 use super::failure::{Failure, unreached};
 use crate::error::StoreError;
 
@@ -17,13 +17,14 @@ const CONNECTIONS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
+    access: Access,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Arc::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
+    pub(super) fn new(path: PathBuf, access: Access) -> Self {
+        Self { path, access, idle: Arc::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 
     /// Reads on a thread that may block.
@@ -34,10 +35,14 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_closed| unreached(operation, "the store is closed"))?;
-        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let (path, access, idle) = (self.path.clone(), self.access, Arc::clone(&self.idle));
         blocking(operation, move || {
             let db = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let read = match db.map_or_else(|| connection::open_reader(&path), Ok) {
+            let open = || match access {
+                Access::ReadOnly => connection::open(&path, access),
+                Access::Write | Access::WriteUnsynced => connection::open_reader(&path),
+            };
+            let read = match db.map_or_else(open, Ok) {
                 Ok(db) => snapshot(db, &idle, work),
                 Err(failure) => Err(failure),
             };

@@ -22,7 +22,7 @@ fn path(folder: &TempDir) -> PathBuf {
 fn writer(folder: &TempDir, settings: &str) -> Writer {
     let db = connection::open_writer(&path(folder)).unwrap();
     db.execute_batch(settings).unwrap();
-    Writer::start(db, path(folder)).unwrap()
+    Writer::start(db, path(folder), connection::Access::Write).unwrap()
 }
 
 fn add_user(name: &str) -> impl FnOnce(&Connection) -> Result<usize, Failure> + Send + use<> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connection;
+use super::connection::{self, Access};
 use super::failure::{BACKEND, Failure, unreached};
 use crate::error::StoreError;
 
@@ -30,6 +30,8 @@ pub(super) struct Writer {
     queue: Option<mpsc::Sender<Message>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     commits: Arc<AtomicU64>,
+    /// Why jobs are refused that the thread doesn't take.
+    refusal: &'static str,
 }
 
 enum Message {
@@ -102,14 +104,21 @@ where
 
 impl Writer {
     /// Starts the thread on an open connection.
-    pub(super) fn start(db: Connection, path: PathBuf) -> Result<Self, StoreError> {
+    pub(super) fn start(db: Connection, path: PathBuf, access: Access) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let commits = Arc::new(AtomicU64::new(0));
-        let committer = Committer { db: Some(db), path, commits: Arc::clone(&commits) };
+        let committer = Committer { db: Some(db), path, access, commits: Arc::clone(&commits) };
         let thread =
             std::thread::Builder::new().name("posesession-sqlite".to_owned()).spawn(|| committer.run(jobs));
         let thread = thread.map_err(|error| unreached("start the writer", &error.to_string()))?;
-        Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)), commits })
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { queue: Some(queue), thread, commits, refusal: "the store is closed" })
+    }
+
+    /// Makes a writer that refuses all jobs.
+    pub(super) fn none() -> Self {
+        let refusal = "the file was opened to be read only";
+        Self { queue: None, thread: Mutex::default(), commits: Arc::default(), refusal }
     }
 
     /// Makes a change; durable on return. `bytes` is about how much it writes.
@@ -124,7 +133,7 @@ impl Writer {
         let (caller, answer) = oneshot::channel();
         let job = Write { operation, bytes, work: Some(work), result: None, caller };
         if !self.send(Message::Write(Box::new(job))).await {
-            return Err(unreached(operation, "the store is closed"));
+            return Err(unreached(operation, self.refusal));
         }
         match answer.await {
             Ok(result) => result,
@@ -178,6 +187,7 @@ struct Committer {
     /// Gone after a failed commit, until the next job needs it.
     db: Option<Connection>,
     path: PathBuf,
+    access: Access,
     commits: Arc<AtomicU64>,
 }
 
@@ -257,7 +267,7 @@ impl Committer {
     fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Failure> {
         let db = match self.db.take() {
             Some(db) => db,
-            None => connection::open_writer(&self.path)?,
+            None => connection::open(&self.path, self.access)?,
         };
         let db = self.db.insert(db);
         db.execute_batch("BEGIN IMMEDIATE")?;
