@@ -3,13 +3,37 @@
 //!
 //! `python/posesession/_native.pyi` is its documentation; the package's Python wraps it.
 
+mod errors;
+mod runtime;
+mod convert;
+mod place;
+mod arrays;
+mod store;
+
 /// The native parts of the package.
 #[pyo3::pymodule]
 mod _native {
+    use posesession_core::Skeleton;
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::arrays::NativeArrays;
+    #[pymodule_export]
+    use crate::store::NativeStore;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
+    #[pyfunction]
+    fn presets() -> Vec<&'static str> {
+        Skeleton::preset_names().to_vec()
+    }
+
+    #[pyfunction]
+    fn preset_skeleton<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let skeleton = Skeleton::preset(name).map_err(crate::errors::bad_argument)?;
+        crate::convert::to_python(py, &skeleton)
     }
 }

@@ -67,8 +67,6 @@ class NativeFrame:
         """How many seeks came before it."""
 
     @property
-    def has_image(self) -> bool: ...
-    @property
     def track_ids(self) -> NDArray[np.int64]:
         """`(P,)`; P is 0 where nobody is seen."""
 
@@ -85,7 +83,7 @@ class NativeStore:
         """
 
     def close(self) -> None:
-        """Do what is queued, checkpoint, and close. Open recordings end as `interrupted`. Closing twice is fine."""
+        """Do what is queued, checkpoint, and close. Open recordings end as `completed`. Closing twice is fine."""
 
     @property
     def is_closed(self) -> bool: ...
@@ -237,7 +235,7 @@ class NativeRecording:
         P may be 0. NaN is missing; a person who is all NaN is nobody. `track_ids`: `(P,)`, default 0, 1, 2...
         `image`: JPEG or WebP.
 
-        Raises for a frame that is not stored (`BadShapeError`, `NonFiniteError`, `OutOfOrderError`, `ConflictError`...); the recording goes on.
+        Raises `FrameRefusedError` for a frame that is not stored; the recording goes on.
         (Over the network that comes later: by the next `push`,
         or counted in the report.) Raises what went wrong with the store since.
         """

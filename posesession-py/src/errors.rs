@@ -1,0 +1,90 @@
+//! Errors of the library in, exceptions of `posesession.errors` out: the one place that maps them.
+
+use std::error::Error;
+use std::io;
+
+use posesession_store::{MediaError, StoreError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
+use pyo3::import_exception;
+use pyo3::prelude::*;
+
+import_exception!(posesession.errors, BadArgumentError);
+import_exception!(posesession.errors, ClosedError);
+import_exception!(posesession.errors, ConflictError);
+import_exception!(posesession.errors, CorruptDataError);
+import_exception!(posesession.errors, FrameNotFoundError);
+import_exception!(posesession.errors, NewerSchemaError);
+import_exception!(posesession.errors, NotADatabaseError);
+import_exception!(posesession.errors, RecordingStateError);
+import_exception!(posesession.errors, SessionExistsError);
+import_exception!(posesession.errors, SessionNotFoundError);
+import_exception!(posesession.errors, StoreFailedError);
+import_exception!(posesession.errors, StoreUnavailableError);
+import_exception!(posesession.errors, TakenOverError);
+import_exception!(posesession.errors, UnsupportedError);
+
+/// Makes the exception for an argument that is wrong, saying what would be right.
+pub(crate) fn bad_argument(message: impl ToString) -> PyErr {
+    BadArgumentError::new_err(message.to_string())
+}
+
+/// Makes the exception for an object that was closed.
+pub(crate) fn closed(what: &str) -> PyErr {
+    ClosedError::new_err(format!("the {what} is closed"))
+}
+
+/// Makes the exception for memory that isn't there.
+pub(crate) fn out_of_memory(bytes: u128) -> PyErr {
+    PyMemoryError::new_err(format!("the array would take {bytes} bytes: read a part of the session"))
+}
+
+/// Makes the exception for what must not happen, such as a task that broke off.
+pub(crate) fn broken(what: impl ToString) -> PyErr {
+    PyRuntimeError::new_err(what.to_string())
+}
+
+/// Maps a store's error.
+pub(crate) fn store(error: StoreError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        StoreError::SessionNotFound { .. } => SessionNotFoundError::new_err(text),
+        StoreError::SessionExists { .. } => SessionExistsError::new_err(text),
+        StoreError::NoSuchFrame { .. } => FrameNotFoundError::new_err(text),
+        StoreError::OutOfOrder { .. } | StoreError::Conflict { .. } => ConflictError::new_err(text),
+        StoreError::Fenced { .. } => TakenOverError::new_err(text),
+        StoreError::NotLive { .. } => RecordingStateError::new_err(text),
+        StoreError::Corrupt { .. } => CorruptDataError::new_err(text),
+        StoreError::NotADatabase { .. } => NotADatabaseError::new_err(text),
+        StoreError::NewerSchema { .. } => NewerSchemaError::new_err(text),
+        StoreError::Backend { retryable: true, .. } => StoreUnavailableError::new_err(text),
+        StoreError::Backend { .. } => StoreFailedError::new_err(text),
+        _ => BadArgumentError::new_err(text),
+    }
+}
+
+/// Maps a media store's error.
+pub(crate) fn media(error: MediaError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        MediaError::NotFound { .. } | MediaError::OutOfRange { .. } => CorruptDataError::new_err(text),
+        MediaError::BadName { .. } => BadArgumentError::new_err(text),
+        _ => StoreFailedError::new_err(text),
+    }
+}
+
+/// Maps an error of the operating system's.
+pub(crate) fn io(what: &str, error: &io::Error) -> PyErr {
+    StoreFailedError::new_err(format!("{what}: {error}"))
+}
+
+/// Says an error with its causes, which Python shows in one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
