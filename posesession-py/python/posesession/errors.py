@@ -26,6 +26,7 @@ __all__ = [
     "KeypointNotFoundError",
     "MissingDependencyError",
     "NewerSchemaError",
+    "NonFiniteError",
     "NotADatabaseError",
     "PosesessionError",
     "RecordingStateError",
@@ -55,6 +56,10 @@ class BadArgumentError(PosesessionError, ValueError):
 
 class BadShapeError(BadArgumentError):
     """An array's shape or dtype doesn't fit the skeleton."""
+
+
+class NonFiniteError(BadArgumentError):
+    """A number is infinite; what is missing is NaN."""
 
 
 class ClosedError(PosesessionError, ValueError):

@@ -1,0 +1,135 @@
+"""Sessions of a server: the same as those of a store, over the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posesession import _native
+from posesession._http import Http
+from posesession._remote import RemoteSource
+from posesession._source import Facts
+from posesession.recording import Recording
+from posesession.session import Session
+from posesession.skeleton import Skeleton
+from posesession.store import SortKey, Status, up_to
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing_extensions import Self
+
+__all__ = ["Client", "connect"]
+
+_PAGE = 200
+
+
+def connect(url: str, *, timeout: float = 10.0) -> Client:
+    """Greets the server at ``ws://host:port`` or ``http://host:port``; `timeout`, in seconds, is that of each answer.
+
+    Raises:
+        ServerUnreachableError: Nothing answers there.
+
+    >>> client = connect(server.url)
+    >>> with client.record("Wave", skeleton="hand_21") as recording:
+    ...     recording.push(0.0, np.full((21, 4), 0.5))
+    >>> client.sessions(name="Wave")
+    [Session('Wave', 1 frames, 0.00 s, hand_21, completed)]
+    """
+    return Client(_native.NativeClient.connect(url, timeout), timeout)
+
+
+class Client:
+    """A server's address. Each recording and replay has a connection of its own, so that there is nothing to close."""
+
+    def __init__(self, native: _native.NativeClient, timeout: float) -> None:
+        self._native = native
+        self._http = Http(native.http_url, timeout)
+
+    @property
+    def url(self) -> str:
+        """The server's address, ``http://host:port``."""
+        return self._native.http_url
+
+    def sessions(
+        self,
+        *,
+        name: str | None = None,
+        search: str | None = None,
+        status: Status | None = None,
+        sort: SortKey = "created_at",
+        descending: bool | None = None,
+        limit: int | None = None,
+    ) -> list[Session]:
+        """Returns the sessions, the newest first; arguments as those of `Store.sessions`."""
+        words = " ".join(text for text in (search, name) if text)
+        order = None if descending is None else "desc" if descending else "asc"
+
+        def page(cursor: str | None) -> tuple[list[Facts], str | None]:
+            query = {"q": words or None, "status": status, "sort": sort, "order": order, "limit": _PAGE, "cursor": cursor}
+            answer = self._http.json("GET", "/api/sessions", query)
+            found = [facts for facts in answer["sessions"] if name is None or facts["name"] == name]
+            return found, answer["next"]
+
+        return [self._session(facts) for facts in up_to(limit, page)]
+
+    def session(self, id: str) -> Session:
+        """Returns the session of this id.
+
+        Raises:
+            SessionNotFoundError: There is none.
+        """
+        return self._session(self._source(id).read_facts())
+
+    def record(
+        self,
+        name: str,
+        *,
+        skeleton: str | Skeleton | dict[str, Any] | None = None,
+        description: str = "",
+        metadata: dict[str, Any] | None = None,
+        fps: float | None = None,
+        stream: str = "default",
+        take_over: bool = False,
+    ) -> Recording:
+        """Publishes a stream and records it; the server's pages show it live meanwhile. Arguments as those of `Store.record`.
+
+        `stream`: its name. `take_over`: also if another program publishes it.
+
+        Raises:
+            ServerRefusedError: As its `code` says: ``stream_busy``, ``already_recording``...
+        """
+        facts = skeleton.to_dict() if isinstance(skeleton, Skeleton) else skeleton
+        native = self._native.record(
+            name,
+            skeleton=facts,
+            description=description,
+            metadata=metadata,
+            fps=fps,
+            stream=stream,
+            take_over=take_over,
+        )
+        return Recording(native, self.session)
+
+    def restore(self, id: str) -> Session:
+        """Brings back a session that was deleted and not erased yet.
+
+        Raises:
+            SessionNotFoundError: It was erased, or never was.
+        """
+        return self._session(self._source(id).restore())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def _source(self, id: str) -> RemoteSource:
+        return RemoteSource(self._native, self._http, id)
+
+    def _session(self, facts: Facts) -> Session:
+        return Session(facts, self._source(str(facts["id"])))
