@@ -1,0 +1,124 @@
+"""The same over the network: to a server of this wheel, by its own client."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import record, squat, walk
+
+import posesession as ps
+
+
+def test_a_session_over_the_network_is_the_same(server: ps.Server) -> None:
+    client = ps.connect(server.url.replace("http", "ws"))
+    times, values = walk()
+    session = record(client, times, values, name="Walk", metadata={"athlete": "Ada"})
+    assert (session.name, session.status, len(session)) == ("Walk", "completed", 120)
+    np.testing.assert_array_equal(session.keypoints[:, 0], values)
+    np.testing.assert_allclose(session.timestamps, times - times[0], atol=1e-6)
+    assert session.metadata["athlete"] == "Ada"
+    assert session.at(2.0).frame_number == 60
+    assert session.to_arrow().num_rows == 120
+    assert "<svg" in session._repr_html_()
+
+
+def test_replay_over_the_network(server: ps.Server) -> None:
+    session = record(server.connect(), *squat())
+    with session.replay(rate=8.0) as replay:
+        frames = list(replay)
+    numbers = [frame.frame_number for frame in frames]
+    assert numbers[0] == 0 and numbers[-1] == 89 and numbers == sorted(numbers)
+    np.testing.assert_array_equal(frames[-1].keypoints, session.keypoints[89])
+
+    async def collect() -> list[int]:
+        async with session.replay(rate=8.0, start=2.0) as replay:
+            return [frame.frame_number async for frame in replay]
+
+    assert asyncio.run(collect())[-1] == 89
+
+
+def test_seeking_over_the_network(server: ps.Server) -> None:
+    with record(server.connect(), *squat()).replay(autoplay=False) as replay:
+        assert replay.next(10.0) is not None
+        replay.seek(1.02)
+        frame = replay.next(10.0)
+        assert frame is not None and frame.frame_number == 30
+        replay.play(16.0)
+        *_, last = replay
+        assert last.frame_number == 89 and replay.state.status == "ended"
+
+
+def test_images_over_the_network(server: ps.Server) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 12), (9, 0, 0)).save(buffer, "JPEG")
+    client = server.connect()
+    with client.record("Pictures", skeleton="mediapipe_33") as recording:
+        for n, keypoints in enumerate(squat(4)[1]):
+            recording.push(n / 30, keypoints, image=buffer.getvalue() if n == 2 else None)
+    assert recording.session.image(2) == buffer.getvalue() and recording.session.image(1) is None
+
+
+def test_listing_and_changing(server: ps.Server) -> None:
+    client = server.connect()
+    for name in ("Squat", "Squat jump", "Squat"):
+        record(client, *squat(3), name=name)
+    assert [s.name for s in client.sessions(sort="name")] == ["Squat", "Squat", "Squat jump"]
+    assert len(client.sessions(name="Squat")) == 2 and len(client.sessions(limit=1)) == 1
+    session = client.sessions(name="Squat jump")[0]
+    session.update(description="high")
+    assert client.session(session.id).description == "high"
+    session.delete()
+    with pytest.raises(ps.errors.SessionNotFoundError):
+        client.session(session.id)
+    assert client.restore(session.id).name == "Squat jump"
+
+
+def test_a_stream_has_one_publisher(server: ps.Server) -> None:
+    client = server.connect()
+    with client.record("First", skeleton="mediapipe_33") as recording:
+        recording.push(0.0, squat(1)[1][0])
+        with pytest.raises(ps.errors.ServerRefusedError) as caught:
+            client.record("Second", skeleton="mediapipe_33")
+        assert caught.value.code in ("stream_busy", "already_recording")
+        with client.record("Third", skeleton="mediapipe_33", stream="other camera") as other:
+            other.push(0.0, squat(1)[1][0])
+
+
+def test_flush_waits_for_the_servers_word(server: ps.Server) -> None:
+    recording = server.connect().record("Squat", skeleton="mediapipe_33")
+    for time, keypoints in zip(*squat(40)):
+        recording.push(time, keypoints)
+    recording.flush()
+    assert recording.stored_through == 39
+    assert len(recording.stop()) == 40
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(ConnectionError):
+        ps.connect("ws://127.0.0.1:9", timeout=2.0)
+    with pytest.raises(ps.errors.BadArgumentError):
+        ps.connect("ftp://127.0.0.1")
+
+
+def test_a_server_that_stops_is_noticed(server: ps.Server) -> None:
+    client = server.connect()
+    recording = client.record("Cut off", skeleton="mediapipe_33")
+    recording.push(0.0, squat(1)[1][0])
+    recording.flush()
+    server.stop()
+    with pytest.raises(ps.PosesessionError):
+        recording.push(0.1, squat(1)[1][0])
+        recording.stop()
+    with pytest.raises(ConnectionError):
+        client.sessions()
+
+
+def test_copies_of_remote_sessions(server: ps.Server, store: ps.Store) -> None:
+    session = record(server.connect(), *squat())
+    copy = session.copy_to(store)
+    np.testing.assert_array_equal(copy.keypoints, session.keypoints)
+    assert copy.id == session.id
