@@ -1,9 +1,9 @@
 //! Values between Python and the library. Facts pass as JSON, so that they have the same names and shapes everywhere.
 
-use posesession_core::{SessionId, Timestamp};
+use posesession_core::{SessionId, Skeleton, Timestamp};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -37,4 +37,18 @@ pub(crate) fn session_id(text: &str) -> PyResult<SessionId> {
 /// Reads seconds.
 pub(crate) fn timestamp(secs: f64) -> PyResult<Timestamp> {
     Timestamp::from_secs_f64(secs).map_err(bad_argument)
+}
+
+/// Reads a skeleton: a preset's name, or a dict.
+pub(crate) fn skeleton(given: &Bound<'_, PyAny>) -> PyResult<Skeleton> {
+    if let Ok(name) = given.cast::<PyString>() {
+        return Skeleton::preset(&name.to_cow()?).map_err(bad_argument);
+    }
+    let dict = given.cast::<PyDict>().map_err(|_other| {
+        bad_argument("a skeleton is a preset's name or a dict with `name` and `components`")
+    })?;
+    let skeleton: Skeleton = serde_json::from_value(Value::Object(to_json(dict)?))
+        .map_err(|error| bad_argument(format!("this is no skeleton: {error}")))?;
+    skeleton.validate().map_err(bad_argument)?;
+    Ok(skeleton)
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 
 use posesession_store::{MediaError, StoreError};
+use posesession_ws::ClientError;
+use posesession_ws::protocol::{ErrorCode, ProtocolError};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
@@ -11,11 +13,15 @@ use pyo3::prelude::*;
 import_exception!(posesession.errors, BadArgumentError);
 import_exception!(posesession.errors, ClosedError);
 import_exception!(posesession.errors, ConflictError);
+import_exception!(posesession.errors, ConnectionLostError);
 import_exception!(posesession.errors, CorruptDataError);
 import_exception!(posesession.errors, FrameNotFoundError);
+import_exception!(posesession.errors, FrameRefusedError);
 import_exception!(posesession.errors, NewerSchemaError);
 import_exception!(posesession.errors, NotADatabaseError);
 import_exception!(posesession.errors, RecordingStateError);
+import_exception!(posesession.errors, ServerRefusedError);
+import_exception!(posesession.errors, ServerUnreachableError);
 import_exception!(posesession.errors, SessionExistsError);
 import_exception!(posesession.errors, SessionNotFoundError);
 import_exception!(posesession.errors, StoreFailedError);
@@ -75,6 +81,50 @@ pub(crate) fn media(error: MediaError) -> PyErr {
 /// Maps an error of the operating system's.
 pub(crate) fn io(what: &str, error: &io::Error) -> PyErr {
     StoreFailedError::new_err(format!("{what}: {error}"))
+}
+
+/// Maps what a client can't do.
+pub(crate) fn client(error: ClientError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        ClientError::BadUrl { .. } => BadArgumentError::new_err(text),
+        ClientError::Unreachable { .. } => ServerUnreachableError::new_err(text),
+        ClientError::Refused(error) => protocol(&error),
+        _ => ConnectionLostError::new_err(text),
+    }
+}
+
+/// Maps an `error` message of either protocol.
+pub(crate) fn protocol(error: &ProtocolError) -> PyErr {
+    let text = error.message.clone();
+    match error.code {
+        ErrorCode::SessionNotFound => SessionNotFoundError::new_err(text),
+        ErrorCode::FrameNotFound => FrameNotFoundError::new_err(text),
+        ErrorCode::BadMessage | ErrorCode::OutOfRange => BadArgumentError::new_err(text),
+        ErrorCode::BadState | ErrorCode::NoRecording => RecordingStateError::new_err(text),
+        ErrorCode::NotPublisher => TakenOverError::new_err(text),
+        ErrorCode::Unsupported => UnsupportedError::new_err(text),
+        code => with_code(ServerRefusedError::new_err(text), code.as_str()),
+    }
+}
+
+/// Makes the exception for a frame that the other end refused.
+pub(crate) fn refused(error: &ProtocolError) -> PyErr {
+    let number = error.frame_number.map(|number| format!("frame {number}: ")).unwrap_or_default();
+    refused_frame(error.code.as_str(), format!("{number}{}", error.message))
+}
+
+/// Makes the exception for a frame that is not stored.
+pub(crate) fn refused_frame(code: &str, message: impl ToString) -> PyErr {
+    with_code(FrameRefusedError::new_err(message.to_string()), code)
+}
+
+/// Notes the protocol's word for an error in its exception.
+fn with_code(error: PyErr, code: &str) -> PyErr {
+    Python::attach(|py| match error.value(py).setattr("code", code) {
+        Ok(()) => error,
+        Err(broken) => broken,
+    })
 }
 
 /// Says an error with its causes, which Python shows in one line.

@@ -8,7 +8,10 @@ mod runtime;
 mod convert;
 mod place;
 mod arrays;
+mod record;
+mod replay;
 mod store;
+mod client;
 
 /// The native parts of the package.
 #[pyo3::pymodule]
@@ -18,6 +21,12 @@ mod _native {
 
     #[pymodule_export]
     use crate::arrays::NativeArrays;
+    #[pymodule_export]
+    use crate::client::NativeClient;
+    #[pymodule_export]
+    use crate::record::NativeRecording;
+    #[pymodule_export]
+    use crate::replay::{NativeFrame, NativeReplay};
     #[pymodule_export]
     use crate::store::NativeStore;
 

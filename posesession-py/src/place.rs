@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use posesession_store::{MediaStore, SessionStore, SqliteStore};
+use posesession_ws::{ClientError, RecordOptions, RecordService, ReplayOptions, ReplayService};
 use pyo3::prelude::*;
 
 use crate::errors;
+use crate::record::LiveRecordings;
 
 const DATABASE_FILE: &str = "posesession.db";
 const MEDIA_FOLDER: &str = "media";
@@ -16,6 +19,12 @@ const MEDIA_FOLDER: &str = "media";
 pub(crate) struct Place {
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) media: Arc<MediaStore>,
+    /// Records into the store.
+    pub(crate) recordings: RecordService,
+    /// Those under way.
+    pub(crate) live: LiveRecordings,
+    /// Replays from it.
+    pub(crate) replays: ReplayService,
     sqlite: Arc<SqliteStore>,
 }
 
@@ -45,11 +54,25 @@ impl Place {
         let sqlite = Arc::new(SqliteStore::open(database).await.map_err(errors::store)?);
         let media =
             MediaStore::open_folder(media.map_or(media_folder, PathBuf::from)).map_err(errors::media)?;
-        Ok(Self { store: Arc::clone(&sqlite) as _, media: Arc::new(media), sqlite })
+        let (store, media): (Arc<dyn SessionStore>, _) = (Arc::clone(&sqlite) as _, Arc::new(media));
+        let options = RecordOptions {
+            // A recording that was let go of has nobody to wait for.
+            publisher_patience: Duration::ZERO,
+            status_every: Duration::from_millis(100),
+            ..RecordOptions::default()
+        };
+        let recordings = RecordService::new(Arc::clone(&store), Some(Arc::clone(&media)), options);
+        let replays = ReplayService::new(Arc::clone(&store), ReplayOptions::default());
+        Ok(Self { store, media, recordings, live: LiveRecordings::default(), replays, sqlite })
     }
 
-    /// Does what is queued, checkpoints and closes.
-    pub(crate) async fn close(&self) {
+    /// Finishes the recordings, ends the replays, does what is queued, checkpoints and closes.
+    /// Returns the first failure of a recording; the place is closed all the same.
+    pub(crate) async fn close(&self) -> Result<(), ClientError> {
+        let stopped = self.live.stop().await;
+        self.replays.shutdown();
+        self.recordings.shutdown().await;
         self.sqlite.close().await;
+        stopped
     }
 }

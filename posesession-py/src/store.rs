@@ -6,6 +6,8 @@ use chrono::Utc;
 use futures::TryStreamExt as _;
 use posesession_core::{ChunkQuery, SessionId, SessionStatus, Timestamp};
 use posesession_store::{MediaStore, SessionChange, SessionQuery, SessionSort, SessionStore, StoreError};
+use posesession_ws::protocol::WireFormat;
+use posesession_ws::{RecordClient, ReplayClient, ReplayRequest, in_process};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -13,7 +15,12 @@ use crate::arrays::{self, NativeArrays};
 use crate::convert::{session_id, timestamp, to_json, to_python};
 use crate::errors::{self, bad_argument};
 use crate::place::Place;
-use crate::runtime::{Owner, wait};
+use crate::record::{NativeRecording, Start};
+use crate::replay::{Begin, NativeReplay};
+use crate::runtime::{Owner, runtime, wait};
+
+/// How many messages may be on their way between a recording or replay and the loop that serves it.
+const QUEUE: usize = 8;
 
 /// An open store.
 #[pyclass(frozen, module = "posesession._native")]
@@ -55,7 +62,7 @@ impl NativeStore {
         match open {
             // What a forked child has is its parent's: it lets go of it without touching the file.
             Some(place) if self.owner.check("store").is_err() => std::mem::forget(place),
-            Some(place) => wait(py, async move { place.close().await })?,
+            Some(place) => wait(py, async move { place.close().await })?.map_err(errors::client)?,
             None => {}
         }
         Ok(())
@@ -171,6 +178,47 @@ impl NativeStore {
         end: Option<u64>,
     ) -> PyResult<NativeArrays> {
         arrays::read(py, &self.store()?, session_id(id)?, component, first..end.unwrap_or(u64::MAX))
+    }
+
+    #[pyo3(signature = (name, *, skeleton=None, description=String::new(), metadata=None, fps=None))]
+    fn record(
+        &self,
+        py: Python<'_>,
+        name: String,
+        skeleton: Option<&Bound<'_, PyAny>>,
+        description: String,
+        metadata: Option<&Bound<'_, PyDict>>,
+        fps: Option<f64>,
+    ) -> PyResult<NativeRecording> {
+        let place = self.open_place()?;
+        let start = Start::new(name, skeleton, description, metadata, fps)?;
+        let (server_end, client_end) = in_process(QUEUE);
+        let recordings = place.recordings.clone();
+        // What the recording has to say, the client's end hears.
+        runtime()?.spawn(async move { recordings.serve(server_end).await });
+        let connected = RecordClient::over(client_end);
+        wait(py, NativeRecording::begin(connected, start, Some(place)))?
+    }
+
+    #[pyo3(signature = (id, *, rate=1.0, start=None, end=None, r#loop="none", autoplay=true))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn replay(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        rate: f64,
+        start: Option<f64>,
+        end: Option<f64>,
+        r#loop: &str,
+        autoplay: bool,
+    ) -> PyResult<NativeReplay> {
+        let (place, id) = (self.open_place()?, session_id(id)?);
+        let begin = Begin::new(rate, start, end, r#loop, autoplay)?;
+        let (server_end, client_end) = in_process(QUEUE);
+        let replays = place.replays.clone();
+        let request = ReplayRequest { autoplay: false, format: WireFormat::Binary };
+        runtime()?.spawn(async move { replays.serve(id, request, server_end).await });
+        wait(py, NativeReplay::begin(ReplayClient::over(client_end), begin))?
     }
 
     fn read_image<'py>(

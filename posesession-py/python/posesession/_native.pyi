@@ -236,8 +236,8 @@ class NativeRecording:
         `image`: JPEG or WebP.
 
         Raises `FrameRefusedError` for a frame that is not stored; the recording goes on.
-        (Over the network that comes later: by the next `push`,
-        or counted in the report.) Raises what went wrong with the store since.
+        What is only found later (an image of another kind, a number that came before) is raised by a later push, which takes its own
+        frame all the same, and counted in the report. Raises what ended the recording.
         """
 
     def mark(self, label: str, timestamp: float | None = None) -> None:
@@ -252,7 +252,7 @@ class NativeRecording:
         """End the recording and return the session's facts and the quality report. All that was pushed is durable."""
 
     def interrupt(self) -> Facts:
-        """End the recording as `interrupted`, keeping its frames: what a `with` block does on an exception."""
+        """End the recording as `interrupted`, keeping its frames: what a `with` block does on an exception. A server stops it instead."""
 
     def discard(self) -> None:
         """End the recording and erase it."""
@@ -307,7 +307,7 @@ class NativeClient:
 
     @staticmethod
     def connect(url: str, timeout: float = 10.0) -> NativeClient:
-        """Greet the server at `ws://host:port` or `http://host:port`. `timeout` (s) is that of each connection and each answer."""
+        """Greet the server at `ws://host:port` or `http://host:port`. `timeout` (s): how long a connection may take."""
 
     @property
     def ws_url(self) -> str:

@@ -1,0 +1,114 @@
+//! A server elsewhere: its address in, recordings and replays over the network out.
+
+use std::future::Future;
+use std::time::Duration;
+
+use posesession_ws::{ClientError, RecordClient, ReplayClient};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::convert::session_id;
+use crate::errors::{self, bad_argument};
+use crate::record::{NativeRecording, Start};
+use crate::replay::{Begin, NativeReplay, patience};
+use crate::runtime::wait;
+
+/// A server.
+#[pyclass(frozen, module = "posesession._native")]
+#[derive(Debug)]
+pub(crate) struct NativeClient {
+    /// `host:port`
+    authority: String,
+    timeout: Duration,
+}
+
+impl NativeClient {
+    /// Waits for a connection as long as it may take.
+    async fn connected<C>(
+        &self,
+        connecting: impl Future<Output = Result<C, ClientError>> + Send,
+    ) -> Result<C, ClientError> {
+        let reason = Some(posesession_ws::CloseReason::new(0, "it doesn't answer"));
+        let connected = tokio::time::timeout(self.timeout, connecting).await;
+        connected.unwrap_or(Err(ClientError::Closed { reason }))
+    }
+}
+
+#[pymethods]
+impl NativeClient {
+    #[staticmethod]
+    #[pyo3(signature = (url, timeout=10.0))]
+    fn connect(py: Python<'_>, url: &str, timeout: f64) -> PyResult<Self> {
+        let client = Self { authority: authority(url)?, timeout: patience(timeout)? };
+        let pose_url = format!("ws://{}/ws/pose", client.authority);
+        let greeted = wait(py, async {
+            let greeted = client.connected(RecordClient::connect(&pose_url)).await?;
+            greeted.close().await
+        })?;
+        greeted.map_err(errors::client)?;
+        Ok(client)
+    }
+
+    #[getter]
+    fn ws_url(&self) -> String {
+        format!("ws://{}", self.authority)
+    }
+
+    #[getter]
+    fn http_url(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    #[pyo3(signature = (name, *, skeleton=None, description=String::new(), metadata=None, fps=None, stream=String::from("default"), take_over=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn record(
+        &self,
+        py: Python<'_>,
+        name: String,
+        skeleton: Option<&Bound<'_, PyAny>>,
+        description: String,
+        metadata: Option<&Bound<'_, PyDict>>,
+        fps: Option<f64>,
+        stream: String,
+        take_over: bool,
+    ) -> PyResult<NativeRecording> {
+        let mut start = Start::new(name, skeleton, description, metadata, fps)?;
+        start.publish.stream = Some(stream);
+        start.publish.take_over = take_over;
+        let url = format!("ws://{}/ws/pose", self.authority);
+        let connected = self.connected(RecordClient::connect(&url));
+        wait(py, NativeRecording::begin(connected, start, None))?
+    }
+
+    #[pyo3(signature = (id, *, rate=1.0, start=None, end=None, r#loop="none", autoplay=true))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn replay(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        rate: f64,
+        start: Option<f64>,
+        end: Option<f64>,
+        r#loop: &str,
+        autoplay: bool,
+    ) -> PyResult<NativeReplay> {
+        let begin = Begin::new(rate, start, end, r#loop, autoplay)?;
+        let url = format!("ws://{}/ws/replay/{}", self.authority, session_id(id)?);
+        let connected = self.connected(ReplayClient::connect(&url));
+        wait(py, NativeReplay::begin(connected, begin))?
+    }
+}
+
+/// Reads `host:port` out of a server's address.
+fn authority(url: &str) -> PyResult<String> {
+    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
+    let authority = rest.map(|rest| rest.trim_end_matches('/'));
+    match authority {
+        Some(authority) if !authority.is_empty() && !authority.contains(['/', '?', '#', '@']) => {
+            Ok(authority.to_owned())
+        }
+        _ => Err(bad_argument(format!(
+            "`{url}` is no server's address: use ws://host:port or http://host:port"
+        ))),
+    }
+}

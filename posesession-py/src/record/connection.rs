@@ -1,0 +1,227 @@
+//! The task that serves a recording's connection: commands in, what the other end says noted.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use posesession_core::{PoseData, SessionId, SessionStatus, Timestamp};
+use posesession_ws::protocol::{ErrorCode, ProtocolError, Publish};
+use posesession_ws::{ClientError, Finalized, RecordClient, RecordEvent, Transport};
+use pyo3::PyErr;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::errors;
+
+/// How many refusals wait to be raised; of more, only the count is kept, and the report at the end.
+const MAX_REFUSALS: usize = 64;
+
+type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
+
+/// What Python wants done, in order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Frame { number: u64, timestamp: Timestamp, pose: PoseData, image: Vec<u8> },
+    Publish { publish: Box<Publish>, reply: Reply<()> },
+    Mark { label: String, timestamp: Option<Timestamp>, reply: Reply<()> },
+    Pause { reply: Reply<()> },
+    Resume { reply: Reply<()> },
+    Stop { reply: Reply<Finalized> },
+    Discard { reply: Reply<()> },
+}
+
+/// What is known of the recording.
+#[derive(Debug)]
+pub(super) struct Shared {
+    known: Mutex<Known>,
+    /// Told at every change that somebody may wait for.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Known {
+    status: SessionStatus,
+    stored_through: Option<u64>,
+    refusals: VecDeque<ProtocolError>,
+    refused: u64,
+    /// The last thing that went wrong with no frame in particular.
+    trouble: Option<ProtocolError>,
+    /// Why the recording ended without being told to.
+    failure: Option<ClientError>,
+    has_ended: bool,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        let known = Known {
+            status: SessionStatus::Recording,
+            stored_through: None,
+            refusals: VecDeque::new(),
+            refused: 0,
+            trouble: None,
+            failure: None,
+            has_ended: false,
+        };
+        Self { known: Mutex::new(known), changed: Notify::new() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self) -> SessionStatus {
+        self.known().status
+    }
+
+    pub(super) fn set_status(&self, status: SessionStatus) {
+        self.known().status = status;
+    }
+
+    pub(super) fn stored_through(&self) -> Option<u64> {
+        self.known().stored_through
+    }
+
+    pub(super) fn refused_count(&self) -> u64 {
+        self.known().refused
+    }
+
+    pub(super) fn take_refusal(&self) -> Option<ProtocolError> {
+        self.known().refusals.pop_front()
+    }
+
+    /// Waits until everything up to a number is durable or settled; returns whether it is, or the recording ended before.
+    pub(super) async fn stored(&self, number: u64) -> bool {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on a change is heard, also one before the next line.
+            changed.as_mut().enable();
+            {
+                let known = self.known();
+                if known.stored_through.is_some_and(|stored| stored >= number) {
+                    return true;
+                }
+                if known.has_ended {
+                    return false;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Says why the recording takes nothing any more.
+    pub(super) fn why_it_ended(&self) -> PyErr {
+        let mut known = self.known();
+        match (known.failure.take(), &known.trouble) {
+            (Some(failure), _) => errors::client(failure),
+            (None, Some(trouble)) => errors::protocol(trouble),
+            (None, None) => errors::RecordingStateError::new_err(format!(
+                "the recording has ended: it is {}",
+                known.status
+            )),
+        }
+    }
+
+    fn note(&self, event: RecordEvent) {
+        let mut known = self.known();
+        match event {
+            RecordEvent::Ack(ack) => known.stored_through = ack.stored_through.or(known.stored_through),
+            RecordEvent::Status(status) => known.status = status.status,
+            RecordEvent::Error(error) if error.frame_number.is_some() => {
+                known.refused += 1;
+                if known.refusals.len() < MAX_REFUSALS {
+                    known.refusals.push_back(error);
+                }
+            }
+            RecordEvent::Error(error) => known.trouble = Some(error),
+            RecordEvent::Stopped { .. } if known.status.is_live() => known.status = SessionStatus::Completed,
+            _ => {}
+        }
+    }
+
+    fn end(&self, failure: Option<ClientError>) {
+        {
+            let mut known = self.known();
+            known.has_ended = true;
+            known.failure = failure;
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+/// Serves a recording until it is stopped, discarded, let go of, or its connection ends.
+pub(super) async fn drive<T: Transport>(
+    mut client: RecordClient<T>,
+    session: SessionId,
+    mut commands: mpsc::Receiver<Command>,
+    shared: std::sync::Arc<Shared>,
+) {
+    let failure = loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                // Let go of: the other end sees the connection end.
+                None => break None,
+                Some(command) => match obey(&mut client, session, command).await {
+                    Ok(true) => {}
+                    Ok(false) => break None,
+                    Err(error) => break Some(error),
+                },
+            },
+            event = client.next_event() => match event {
+                Ok(RecordEvent::Closed(reason)) => break Some(ClientError::Closed { reason }),
+                // Put out by another publisher: frames of this one are no longer heard.
+                Ok(RecordEvent::Error(error)) if error.code == ErrorCode::NotPublisher => {
+                    break Some(ClientError::Refused(error));
+                }
+                Ok(event) => {
+                    let is_end = matches!(&event, RecordEvent::Stopped { session_id } if *session_id == session);
+                    shared.note(event);
+                    shared.changed.notify_waiters();
+                    if is_end {
+                        break None;
+                    }
+                }
+                Err(error) => break Some(error),
+            },
+        }
+    };
+    shared.end(failure);
+    // Whether the other end hears the goodbye or finds nobody there is the same to it.
+    let _goodbye = client.close().await;
+}
+
+/// Does what it is told; returns whether the recording goes on.
+async fn obey<T: Transport>(
+    client: &mut RecordClient<T>,
+    session: SessionId,
+    command: Command,
+) -> Result<bool, ClientError> {
+    // Who doesn't wait for the answer any more has been interrupted.
+    match command {
+        Command::Frame { number, timestamp, pose, image } => {
+            client.send_frame(Some(number), timestamp, &pose, &image).await?;
+        }
+        Command::Publish { publish, reply } => {
+            let _gone = reply.send(client.publish(&publish).await.map(drop));
+        }
+        Command::Mark { label, timestamp, reply } => {
+            let _gone = reply.send(client.mark(&label, timestamp).await);
+        }
+        Command::Pause { reply } => {
+            let _gone = reply.send(client.pause_recording().await);
+        }
+        Command::Resume { reply } => {
+            let _gone = reply.send(client.resume_recording().await);
+        }
+        Command::Stop { reply } => {
+            let stopped = client.stop_recording(Some(session)).await;
+            let is_over = stopped.is_ok();
+            let _gone = reply.send(stopped);
+            return Ok(!is_over);
+        }
+        Command::Discard { reply } => {
+            let discarded = client.discard_recording(Some(session)).await;
+            let is_over = discarded.is_ok();
+            let _gone = reply.send(discarded);
+            return Ok(!is_over);
+        }
+    }
+    Ok(true)
+}
