@@ -96,6 +96,16 @@ impl MediaStore {
         Self::open_sqlite_with(path.as_ref(), crate::sqlite::connection::Access::Write).await
     }
 
+    /// Opens the media inside an SQLite database to be read only: the file stays as it is, to the byte.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Backend`] if the file isn't there, can't be opened, or is no database of ours.
+    #[cfg(feature = "sqlite")]
+    pub async fn open_sqlite_file_read_only(path: impl AsRef<Path>) -> Result<Self, MediaError> {
+        Self::open_sqlite_with(path.as_ref(), crate::sqlite::connection::Access::ReadOnly).await
+    }
+
     #[cfg(feature = "sqlite")]
     pub(crate) async fn open_sqlite_with(
         path: &Path,
