@@ -28,4 +28,4 @@ mod openapi;
 pub use config::ServerConfig;
 pub use origin::{Origin, OriginError};
 pub use server::run;
-pub use storage::{Storage, StorageError};
+pub use storage::{Access, PlaceError, Storage, StorageError, StoragePlace};

@@ -1,7 +1,9 @@
-//! The data folder: a lock, the database, the media. Opened by one server at a time.
+//! Where sessions and media are kept, open. A server has it to itself, other programs come and go.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
+mod lock_file;
+mod place;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,44 +14,46 @@ use posesession_store::{
 };
 use thiserror::Error;
 
-const DATABASE_FILE: &str = "posesession.db";
-const LOCK_FILE: &str = "posesession.lock";
-const MEDIA_FOLDER: &str = "media";
+use self::lock_file::LockFile;
+pub use self::place::{Access, PlaceError, StoragePlace};
 
-/// Where a server keeps its sessions.
+/// Sessions and their media, open.
 #[derive(Debug)]
 pub struct Storage {
     store: Arc<dyn SessionStore>,
     media: Option<Arc<MediaStore>>,
-    folder: Option<OpenFolder>,
+    database: Option<Database>,
+    /// Held as long as the storage is there; the operating system releases it when the process dies.
+    lock: Option<LockFile>,
 }
 
 /// What is to be closed when the storage is.
 #[derive(Debug)]
-struct OpenFolder {
-    sqlite: Arc<SqliteStore>,
-    /// Held as long as the storage is there; the operating system releases it when the process dies.
-    lock: File,
+enum Database {
+    Sqlite(Arc<SqliteStore>),
 }
 
 impl Storage {
-    /// Opens a data folder, creating it if it is not there, and puts in order what a predecessor left: sessions that are
-    /// still live become `interrupted`, and what came of their video becomes one file.
+    /// Opens a data folder for one server alone: [`Storage::open_to_serve`].
     ///
     /// # Errors
     ///
     /// [`StorageError`].
     pub async fn open(folder: &Path) -> Result<Self, StorageError> {
-        let unusable = |source| StorageError::Unusable { folder: folder.to_owned(), source };
-        create_private(folder).map_err(unusable)?;
-        let lock = lock(folder)?;
-        let media = MediaStore::open_folder(folder.join(MEDIA_FOLDER))
-            .map_err(|source| StorageError::Media { folder: folder.to_owned(), source })?;
-        let broken = |source| StorageError::Store { folder: folder.to_owned(), source };
-        let sqlite = Arc::new(SqliteStore::open(folder.join(DATABASE_FILE)).await.map_err(broken)?);
-        let store: Arc<dyn SessionStore> = Arc::clone(&sqlite) as _;
-        let storage = Self { store, media: Some(Arc::new(media)), folder: Some(OpenFolder { sqlite, lock }) };
-        storage.recover().await.map_err(broken)?;
+        Self::open_to_serve(&StoragePlace::folder(folder)).await
+    }
+
+    /// Opens a place for one server alone, making it if it is not there, and puts in order what a predecessor left:
+    /// sessions that are still live become `interrupted`, and what came of their video becomes one file. For commands
+    /// beside a server there is [`StoragePlace::open`].
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`].
+    pub async fn open_to_serve(place: &StoragePlace) -> Result<Self, StorageError> {
+        let storage = place.open_to_serve().await?;
+        let recovered = storage.recover().await;
+        recovered.map_err(|source| StorageError::Store { place: place.to_string(), source })?;
         Ok(storage)
     }
 
@@ -57,7 +61,7 @@ impl Storage {
     /// [`Storage::open`] this changes nothing in them.
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, media: Option<Arc<MediaStore>>) -> Self {
-        Self { store, media, folder: None }
+        Self { store, media, database: None, lock: None }
     }
 
     /// Returns the sessions.
@@ -72,14 +76,15 @@ impl Storage {
         self.media.as_ref()
     }
 
-    /// Does what is queued, closes the database and lets go of the folder; calls that come later fail. Stores of the
+    /// Does what is queued, closes the database and lets go of the place; calls that come later fail. Stores of the
     /// caller's own are left open.
-    pub(crate) async fn close(&self) {
-        if let Some(folder) = &self.folder {
-            folder.sqlite.close().await;
-            if let Err(error) = folder.lock.unlock() {
-                tracing::warn!(%error, "the data folder's lock is held until the process ends");
-            }
+    pub async fn close(&self) {
+        match &self.database {
+            Some(Database::Sqlite(sqlite)) => sqlite.close().await,
+            None => {}
+        }
+        if let Some(lock) = &self.lock {
+            lock.release();
         }
     }
 
@@ -158,44 +163,31 @@ fn create_private(folder: &Path) -> io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Takes the folder's lock and writes this process' id into its file.
-fn lock(folder: &Path) -> Result<File, StorageError> {
-    let unusable = |source| StorageError::Unusable { folder: folder.to_owned(), source };
-    let path = folder.join(LOCK_FILE);
-    let mut file =
-        File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            let pid = file.read_to_string(&mut owner).ok().and_then(|_length| owner.trim().parse().ok());
-            return Err(StorageError::InUse { folder: folder.to_owned(), pid });
-        }
-        Err(TryLockError::Error(source)) => return Err(unusable(source)),
-    }
-    file.set_len(0).map_err(unusable)?;
-    writeln!(file, "{}", std::process::id()).map_err(unusable)?;
-    Ok(file)
-}
-
-/// Why a data folder can't be opened.
+/// Why a place can't be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another server has it open.
+    /// A server has it open.
     #[error(
-        "the data folder {} is in use by another posesession{}: stop that one or give another --data",
-        folder.display(),
+        "{place} is in use by another posesession{}: stop that one or give another place with --data or --database",
         pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
     InUse {
-        /// The folder.
-        folder: PathBuf,
-        /// The other server's process, if it said so.
+        /// The place.
+        place: String,
+        /// The server's process, if it said so.
         pid: Option<u32>,
     },
-    /// It can't be created, read or written.
-    #[error("the data folder {} can't be used: check that it is a folder and that you may write to it", folder.display())]
+    /// There is nothing to be read.
+    #[error(
+        "{place} has no sessions, or isn't there: give the place where they are with --data or --database"
+    )]
+    NotThere {
+        /// The place.
+        place: String,
+    },
+    /// A folder can't be created, read or written.
+    #[error("the folder {} can't be used: check that it is a folder and that you may write to it", folder.display())]
     Unusable {
         /// The folder.
         folder: PathBuf,
@@ -203,22 +195,28 @@ pub enum StorageError {
         #[source]
         source: io::Error,
     },
-    /// The media in it can't be opened.
-    #[error("the media in the data folder {} can't be opened", folder.display())]
+    /// The media can't be opened.
+    #[error("the media of {place} can't be opened")]
     Media {
-        /// The folder.
-        folder: PathBuf,
+        /// The place.
+        place: String,
         /// Why.
         #[source]
         source: MediaError,
     },
-    /// The database in it can't be opened.
-    #[error("the database in the data folder {} can't be opened", folder.display())]
+    /// The database can't be opened.
+    #[error("{place} can't be opened")]
     Store {
-        /// The folder.
-        folder: PathBuf,
+        /// The place.
+        place: String,
         /// Why.
         #[source]
         source: StoreError,
+    },
+    /// The program was built without what the place needs.
+    #[error("{url} is in Postgres, which this posesession was built without: give a folder or a .db file")]
+    Unsupported {
+        /// The place, without its password.
+        url: String,
     },
 }
