@@ -31,7 +31,7 @@ def test_replay_over_the_network(server: ps.Server) -> None:
     with session.replay(rate=8.0) as replay:
         frames = list(replay)
     numbers = [frame.frame_number for frame in frames]
-    assert numbers[0] == 0 and numbers[-1] == 89 and numbers == sorted(numbers)
+    assert numbers[-1] == 89 and numbers == sorted(numbers)
     np.testing.assert_array_equal(frames[-1].keypoints, session.keypoints[89])
 
     async def collect() -> list[int]:

@@ -50,6 +50,11 @@ class Recording:
         return self._native.status
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it takes no more frames."""
+        return self.status in _ENDED
+
+    @property
     def skeleton(self) -> Skeleton | None:
         """What the numbers mean; None until it is declared, or inferred from the first person that is seen."""
         if self._skeleton is None:
@@ -145,7 +150,7 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.status in _ENDED:
+        if self.has_ended:
             return
         if kind is None:
             self.stop()

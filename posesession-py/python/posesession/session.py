@@ -298,14 +298,24 @@ class Session:
         backwards. Not `autoplay`: it stands still until `Replay.play`.
 
         >>> with demo.replay(rate=16.0, start=0.0, end=0.5) as replay:
-        ...     numbers = [frame.frame_number for frame in replay]
-        >>> numbers[0], numbers[-1]
-        (0, 15)
+        ...     for frame in replay:
+        ...         pose = frame.keypoints
+        >>> frame
+        Frame(15 at 0.500 s: 1 person)
         """
         if not self._is_whole and len(self):
             start = float(self.timestamps[0]) if start is None else start
             end = float(self.timestamps[-1]) if end is None else end
-        return Replay(self._source.replay(float(rate), start, end, loop, autoplay), self._source.read_image)
+        native = self._source.replay(float(rate), start, end, loop, autoplay and start is None and rate > 0)
+        # A replay shows its session's first frame at first: another beginning is a seek, after which that one is not due.
+        if start is not None or rate < 0:
+            if rate < 0 and end is None:
+                native.seek(fraction=1.0)
+            else:
+                native.seek(timestamp=start if rate > 0 else end)
+            if autoplay:
+                native.play(None)
+        return Replay(native, self._source.read_image)
 
     def to_pandas(self) -> pandas.DataFrame:
         """Returns a table: a row for each person of each frame, a frame of nobody having one row, too.

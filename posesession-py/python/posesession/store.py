@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import ExitStack
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +55,7 @@ class Store:
 
     def __init__(self, native: _native.NativeStore) -> None:
         self._native = native
+        self._recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
     @property
     def place(self) -> str:
@@ -126,7 +129,9 @@ class Store:
         """
         facts = skeleton.to_dict() if isinstance(skeleton, Skeleton) else skeleton
         native = self._native.record(name, skeleton=facts, description=description, metadata=metadata, fps=fps)
-        return Recording(native, self.session)
+        recording = Recording(native, self.session)
+        self._recordings.add(recording)
+        return recording
 
     def import_file(
         self,
@@ -163,7 +168,11 @@ class Store:
 
     def close(self) -> None:
         """Does what is queued, checkpoints and closes; open recordings are stopped. Closing twice is fine."""
-        self._native.close()
+        with ExitStack() as closing:
+            closing.callback(self._native.close)
+            for recording in () if self.is_closed else list(self._recordings):
+                if not recording.has_ended:
+                    closing.callback(recording.stop)
 
     def __enter__(self) -> Self:
         return self
