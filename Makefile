@@ -35,8 +35,9 @@ test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
 	npm --prefix $(WEB) run --silent check
 	npm --prefix $(WEB) test --silent
 
-test-python: ## Test the Python streamer
+test-python: $(WEB)/node_modules vision ## Test the Python streamer, and the wheel in an environment of its own
 	scripts/test_python.sh
+	scripts/test_wheel.sh
 
 test-browser: $(WEB)/node_modules vision ## Record and replay in a real browser, with a real video as its camera
 	cargo build --release --quiet -p posesession-server

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "src",
     "examples",
     "benches",
@@ -13,6 +13,7 @@ const FOLDERS: [&str; 8] = [
     "posesession-store",
     "posesession-ws",
     "posesession-server",
+    "posesession-py",
 ];
 const MAX_LINES: usize = 500;
 
