@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Browser, debuggerOf, overlay, screenshot } from "./support/browser.mjs";
+import { Browser, debuggerOf, overlay, screenshot, waitForPose } from "./support/browser.mjs";
 import { codedFrames, seedCodedVideo, VIDEO_START } from "./support/coded_video.mjs";
 import { ROOT } from "./support/prerequisites.mjs";
 import { SeedRecording, seedSession } from "./support/seed.mjs";
@@ -119,7 +119,7 @@ describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => 
     await page.waitForFunction(() => document.getElementById("about")?.textContent?.includes("poses in"));
     assert.equal(await page.textContent("#about"), `${HOSTILE_NAME}: ${FRAMES} poses in 4.0 seconds.`);
     assert.equal(await page.evaluate(() => "hacked" in window), false, "the name was run");
-    assert.ok((await overlay(page)).drawn > 100, "no pose is drawn");
+    await waitForPose(page, 100);
     await page.getByRole("button", { name: "Play" }).click();
     await page.waitForFunction(() => /** @type {any} */ (document.querySelector("pose-replay")).currentTime > 0.5);
     await page.getByRole("button", { name: "Pause" }).waitFor();
@@ -326,6 +326,8 @@ describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => 
     await page.waitForFunction(() => /** @type {any} */ (window).replay.pictureKind === "video");
     for (const wanted of [99, 17, 150, 60, 61]) {
       await page.evaluate((frame) => /** @type {any} */ (window).replay.seek({ frame_number: frame }), wanted);
+      // Either may come first.
+      await page.waitForFunction((frame) => /** @type {any} */ (window).replay.frameNumber === frame, wanted);
       await page.waitForFunction((shown) => Math.abs(/** @type {any} */ (window).replay.statistics.picture_timestamp - shown) < 0.01, wanted / 30);
       assert.deepEqual(await codedFrames(page, { count: CODED_FRAMES, samples: 1 }), [{ picture: wanted, pose: wanted }]);
     }
@@ -428,7 +430,7 @@ describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => 
       await show(page, server.address, { session, webcam: "" });
       await page.waitForFunction(() => /** @type {any} */ (window).replay.webcamState === "failed");
       assert.equal(await of(page, (replay) => replay.webcamError?.code), "no_camera");
-      assert.ok((await overlay(page)).drawn > 100, "no pose is drawn");
+      await waitForPose(page, 100);
       assert.deepEqual(blind.problems, []);
     } finally {
       await blind.stop();

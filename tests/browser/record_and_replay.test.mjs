@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 
-import { Browser, overlay, screenshot, seekTo, state, waitForNumber, waitForState } from "./support/browser.mjs";
+import { Browser, overlay, screenshot, seekTo, state, waitForNumber, waitForPose, waitForState } from "./support/browser.mjs";
 import { agreement } from "./support/reference.mjs";
 import { Server } from "./support/server.mjs";
 
@@ -45,7 +45,7 @@ describe("a session, from the webcam to its replay", { timeout: 300_000 }, () =>
     await page.click("#record");
     await waitForState(page, { state: "recording" });
     await waitForNumber(page, "duration", RECORDED_SECONDS);
-    assert.ok((await overlay(page)).drawn > 200, "no skeleton is drawn over the live picture");
+    await waitForPose(page, 200);
     await screenshot(page, "1-recording");
     await page.click("#stop");
     await waitForState(page, { state: "finalized" });
@@ -113,7 +113,7 @@ describe("a session, from the webcam to its replay", { timeout: 300_000 }, () =>
     await waitForState(page, { state: "paused", webcam: "live", frameNumber: "0" });
     assert.equal(await page.textContent("#session-name"), HOSTILE_NAME);
     assert.equal(await page.evaluate(() => "hacked" in window), false, "the name was run");
-    assert.ok((await overlay(page)).drawn > 200, "the first frame is not drawn");
+    await waitForPose(page, 200);
 
     await page.click("#play");
     await waitForState(page, { state: "playing" });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { assertAccessible, assertKeyboardReaches, assertNoSidewaysScroll, assertTouchable } from "./support/accessibility.mjs";
-import { Browser, emulate, overlay, screenshot, state, waitForNumber, waitForState } from "./support/browser.mjs";
+import { Browser, emulate, screenshot, state, waitForNumber, waitForPose, waitForState } from "./support/browser.mjs";
 import { Cable } from "./support/cable.mjs";
 import { LiveStream } from "./support/live_stream.mjs";
 import { Server } from "./support/server.mjs";
@@ -122,7 +122,7 @@ describe("the recording page controls a stream", { timeout: 300_000 }, () => {
 
   test("by mouse: countdown, pause, resume, marks, stop, report; name, description and tags are kept", async () => {
     await open();
-    assert.ok((await overlay(page)).drawn > 200, "no skeleton is drawn");
+    await waitForPose(page, 200);
     await page.fill("#session-name", "Squat, set 1");
     await page.fill("#session-description", "Left knee after surgery");
     await page.locator("#session-tags").pressSequentially("Knee, follow-up,wrong,knee");

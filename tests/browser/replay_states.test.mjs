@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { Browser, emulate, overlay, screenshot, seekTo, waitForNumber, waitForState } from "./support/browser.mjs";
+import { Browser, emulate, screenshot, seekTo, waitForNumber, waitForPose, waitForState } from "./support/browser.mjs";
 import { seedCodedVideo, VIDEO_START } from "./support/coded_video.mjs";
 import { SeedRecording, seedSession } from "./support/seed.mjs";
 import { Server } from "./support/server.mjs";
@@ -55,7 +55,7 @@ describe("the replay page says what happened and what to do", { timeout: 600_000
         assert.match((await note.textContent()) ?? "", says);
         assert.match((await note.textContent()) ?? "", /pose is shown alone/);
         assert.equal(await page.isChecked("#use-webcam"), false);
-        assert.ok((await overlay(page)).drawn > 50, "the pose is not drawn");
+        await waitForPose(page, 50);
         await page.click("#play");
         await waitForNumber(page, "timestamp", 0.5);
         await page.click("#fit");

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Browser, overlay, screenshot, state, waitForNumber, waitForState } from "./support/browser.mjs";
+import { Browser, screenshot, state, waitForNumber, waitForPose, waitForState } from "./support/browser.mjs";
 import { personVideo, ROOT, streamerPython } from "./support/prerequisites.mjs";
 import { Server } from "./support/server.mjs";
 
@@ -46,7 +46,7 @@ describe("a streamer, and a page as its remote control", { timeout: 300_000 }, (
   test("the page shows and records what the streamer sees", async () => {
     const page = await browser.open(`${server.address}/pose_realtime.html?source=remote&stream=${encodeURIComponent(STREAM)}`);
     await waitForState(page, { connection: "open", source: "remote", state: "live", persons: "1" });
-    assert.ok((await overlay(page)).drawn > 200, "the streamer's pose is not drawn");
+    await waitForPose(page, 200);
     await page.fill("#session-name", "From another program");
     await page.click("#record");
     await waitForState(page, { state: "recording" });

@@ -210,24 +210,41 @@ function notice(page) {
  * picture is drawn on the same canvas: that something is drawn would not say much.)
  * @param {Page} page
  */
-export function overlay(page) {
-  return page.evaluate(async () => {
-    // A frame that has come is drawn with the display's next one: what is asked for here must have been drawn by then.
-    await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-    const inPage = document.getElementById("overlay");
-    const canvas = /** @type {HTMLCanvasElement} */ (inPage ?? document.querySelector("pose-replay")?.shadowRoot?.querySelector("#overlay, canvas"));
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-    const isNear = (/** @type {number} */ at, /** @type {number[]} */ colour) => colour.every((value, channel) => Math.abs(data[at + channel] - value) < 8);
-    let drawn = 0;
-    let digest = 0;
-    for (let at = 0; at < data.length; at += 4) {
-      if (!isNear(at, [0x3f, 0xc6, 0xff]) && !isNear(at, [0xff, 0xab, 0x1f])) continue;
-      drawn += 1;
-      digest = (digest * 31 + at) >>> 0;
-    }
-    return { drawn, digest };
-  });
+export async function overlay(page) {
+  // A frame that has come is drawn with the display's next one: what is asked for here must have been drawn by then.
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  return page.evaluate(readOverlay);
+}
+
+/**
+ * Waits until the overlay shows a skeleton of more than `least` pixels: a live pose is drawn together with its picture, which
+ * has to be decoded before.
+ * @param {Page} page
+ * @param {number} least
+ */
+export async function waitForPose(page, least) {
+  try {
+    await page.waitForFunction(`(${readOverlay})().drawn > ${least}`);
+  } catch (error) {
+    throw new Error(`no pose is drawn: only ${(await overlay(page)).drawn} pixels have its colours`, { cause: error });
+  }
+}
+
+/** Runs in the page. */
+function readOverlay() {
+  const inPage = document.getElementById("overlay");
+  const canvas = /** @type {HTMLCanvasElement} */ (inPage ?? document.querySelector("pose-replay")?.shadowRoot?.querySelector("#overlay, canvas"));
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  const isNear = (/** @type {number} */ at, /** @type {number[]} */ colour) => colour.every((value, channel) => Math.abs(data[at + channel] - value) < 8);
+  let drawn = 0;
+  let digest = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (!isNear(at, [0x3f, 0xc6, 0xff]) && !isNear(at, [0xff, 0xab, 0x1f])) continue;
+    drawn += 1;
+    digest = (digest * 31 + at) >>> 0;
+  }
+  return { drawn, digest };
 }
 
 /**
