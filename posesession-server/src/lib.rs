@@ -19,7 +19,6 @@ mod vision;
 mod query;
 mod body;
 mod range;
-mod frames;
 mod error;
 mod metrics;
 mod housekeeping;

@@ -13,10 +13,15 @@ mod memory;
 mod sqlite;
 mod media;
 mod transfer;
+mod interchange;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
 pub use error::StoreError;
+pub use interchange::{
+    FileHead, FrameExport, FrameFormat, FrameReader, FrameWalk, ImportError, ImportOptions, ReadError,
+    ReadFrame, ReadOptions, SessionFrame, UnknownFormat, import_frames, read_frames,
+};
 pub use media::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoCut, VideoGap, VideoType};
 pub use memory::MemoryStore;
 pub use query::{

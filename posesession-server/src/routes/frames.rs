@@ -8,11 +8,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use posesession_core::{Marker, SessionRecording};
-use posesession_store::StoreError;
+use posesession_store::{FrameWalk, StoreError};
 use serde::Serialize;
 
 use crate::error::{ApiError, ApiResult};
-use crate::frames::FrameWalk;
 use crate::query::Params;
 use crate::routes::sessions::session_id;
 use crate::state::AppState;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use posesession_core::{
     Chunk, ChunkQuery, Frame, PoseJson, SessionId, SessionRecording, Skeleton, Timestamp,
 };
-use posesession_store::{SessionStore, StoreError};
 use serde::Serialize;
+
+use crate::error::StoreError;
+use crate::store::SessionStore;
 
 /// Walks over a session's frames, holding one chunk at a time.
 #[derive(Debug)]
-pub(crate) struct FrameWalk {
+pub struct FrameWalk {
     store: Arc<dyn SessionStore>,
     session: SessionId,
     key: u32,
@@ -22,7 +24,7 @@ pub(crate) struct FrameWalk {
 
 /// One frame as JSON has it.
 #[derive(Debug, Serialize)]
-pub(crate) struct SessionFrame<'a> {
+pub struct SessionFrame<'a> {
     id: u64,
     session_id: SessionId,
     timestamp: Timestamp,
@@ -37,7 +39,7 @@ impl FrameWalk {
     /// # Errors
     ///
     /// [`StoreError::SessionNotFound`].
-    pub(crate) async fn start(
+    pub async fn start(
         store: Arc<dyn SessionStore>,
         session: &SessionRecording,
         from: u64,
@@ -56,7 +58,8 @@ impl FrameWalk {
     }
 
     /// Returns the number of the frame that comes next, or nothing at the end.
-    pub(crate) fn upcoming(&self) -> Option<u64> {
+    #[must_use]
+    pub fn upcoming(&self) -> Option<u64> {
         (self.next < self.end).then_some(self.next)
     }
 
@@ -65,7 +68,7 @@ impl FrameWalk {
     /// # Errors
     ///
     /// [`StoreError`], if the session has been erased meanwhile or is damaged.
-    pub(crate) async fn next(&mut self) -> Result<Option<Frame>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<Frame>, StoreError> {
         let Some(number) = self.upcoming() else { return Ok(None) };
         let in_hand = self.chunk.as_ref().and_then(|chunk| chunk.frame(number));
         let frame = match in_hand {
@@ -89,8 +92,15 @@ impl FrameWalk {
         frame.ok_or(StoreError::NoSuchFrame { id: self.session, frame_count: self.end })
     }
 
+    /// Returns the keypoints of the frames so far; without any until somebody is seen.
+    #[must_use]
+    pub fn skeleton(&self) -> &Skeleton {
+        &self.skeleton
+    }
+
     /// Returns a frame of this session as JSON has it.
-    pub(crate) fn json<'a>(&'a self, frame: &'a Frame) -> SessionFrame<'a> {
+    #[must_use]
+    pub fn json<'a>(&'a self, frame: &'a Frame) -> SessionFrame<'a> {
         SessionFrame {
             id: (u64::from(self.key) << 32) + frame.frame_number,
             session_id: self.session,
