@@ -10,10 +10,12 @@ Prints a line for each joint, and saves the angles as a figure and the session a
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from pose_streamer import PoseSource, SourceOptions, StreamerError
 
 import posesession as ps
@@ -33,7 +35,13 @@ def record_video(store: ps.Store, video: Path) -> ps.Session:
                 recording.push(sighting.timestamp, persons, image=sighting.image or None)
     finally:
         source.close()
-    return recording.session
+    session = recording.session
+    picture = session.image(0)
+    if picture is not None:
+        # Coordinates are parts of the picture: angles need its shape.
+        width, height = Image.open(io.BytesIO(picture)).size
+        session.update(metadata={"image_width": width, "image_height": height})
+    return session
 
 
 def describe(session: ps.Session, joint: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -23,13 +24,18 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of(
-    name: str, store: ps.Store, demo: ps.Session, server: ps.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "examples"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    given = {"ps": ps, "np": np, "store": store, "demo": demo, "server": server}
-    result = doctest.testmod(importlib.import_module(name), extraglobs=given, optionflags=OPTIONS)
+    module = importlib.import_module(name)
+    # Only what it names: a server takes its time to start and to stop.
+    code = " ".join(line for line in inspect.getsource(module).splitlines() if line.lstrip().startswith((">>>", "...")))
+    # The store has the demonstration in it.
+    code = code.replace("store", "store demo")
+    given = {name: request.getfixturevalue(name) for name in ("demo", "server", "store") if re.search(rf"\b{name}\b", code)}
+    result = doctest.testmod(module, extraglobs={"ps": ps, "np": np, **given}, optionflags=OPTIONS)
     assert result.failed == 0
 
 

@@ -24,7 +24,7 @@ _FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 _OVERSAMPLING = 2
 #: A GIF counts in hundredths of a second, and viewers slow down what is faster than this many of them.
 _GIF_TICK_MS, _GIF_LEAST_MS = 10, 20
-_COLOURS = 64
+_COLOURS, _COLOURS_OF_PICTURES = 64, 256
 
 
 def animate(
@@ -50,7 +50,7 @@ def animate(
             frames.append(film.draw(frame, frame.image if images else None))
             step(1)
     if format == "GIF":
-        frames = one_palette(frames, pillow)
+        frames = one_palette(frames, _COLOURS_OF_PICTURES if images else _COLOURS, pillow)
     options = {"lossless": False, "quality": 80} if format == "WEBP" else {"optimize": False}
     frames[0].save(
         path, format=format, save_all=True, append_images=frames[1:], duration=durations, loop=0, **options
@@ -75,13 +75,19 @@ def moments(times: NDArray[np.float64], fps: float) -> tuple[list[int], list[int
     return places, durations
 
 
-def one_palette(frames: list[Any], pillow: Any) -> list[Any]:
-    """Gives all pictures the same colours: else they flicker, and the file grows."""
+def one_palette(frames: list[Any], count: int, pillow: Any) -> list[Any]:
+    """Gives all pictures the same `count` colours: else they flicker, and the file grows."""
     sample = frames[:: max(1, len(frames) // 8)][:8]
-    sheet = pillow.new("RGB", (sample[0].width, sample[0].height * len(sample)))
+    width, height = sample[0].size
+    # The bodies' colours have an area of their own: thin lines over a large picture would hardly be counted.
+    bodies = [*dict.fromkeys(colour for colours in ON_DARK for colour in colours), OUTLINE]
+    sheet = pillow.new("RGB", (width, height * (len(sample) + 1)))
     for place, frame in enumerate(sample):
-        sheet.paste(frame, (0, place * frame.height))
-    palette = sheet.quantize(_COLOURS, method=pillow.Quantize.MEDIANCUT)
+        sheet.paste(frame, (0, place * height))
+    for place, colour in enumerate(bodies):
+        left, right = (edge * width // len(bodies) for edge in (place, place + 1))
+        sheet.paste(colour, (left, len(sample) * height, right, (len(sample) + 1) * height))
+    palette = sheet.quantize(count, method=pillow.Quantize.MEDIANCUT)
     return [frame.quantize(palette=palette, dither=pillow.Dither.NONE) for frame in frames]
 
 
