@@ -8,7 +8,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 
-import { Browser, overlay, screenshot } from "../../tests/browser/support/browser.mjs";
+import { Browser, overlay, screenshot, waitForState } from "../../tests/browser/support/browser.mjs";
 import { seedSession } from "../../tests/browser/support/seed.mjs";
 import { Server } from "../../tests/browser/support/server.mjs";
 
@@ -34,7 +34,7 @@ describe("Python and the page", { timeout: 180_000 }, () => {
 
   before(async () => {
     server = await Server.start();
-    browser = await Browser.start();
+    browser = await Browser.start({ camera: "none" });
   });
 
   after(async () => {
@@ -46,9 +46,9 @@ describe("Python and the page", { timeout: 180_000 }, () => {
     const { id, frame_count } = await python("record_walk.py", server.address);
     assert.equal(frame_count, 120);
     const page = await browser.open(`${server.address}/session_replay.html?session=${id}`);
-    await page.waitForFunction(() => document.documentElement.dataset.connection === "open");
-    await page.keyboard.press("End");
-    await page.waitForFunction(() => Number(document.documentElement.dataset.frameNumber) === 119);
+    await waitForState(page, { state: "paused", frameNumber: "0" });
+    await page.keyboard.press("Space");
+    await waitForState(page, { state: "ended", frameNumber: "119" });
     assert.ok((await overlay(page)).drawn > 200, "the pose is not drawn");
     await screenshot(page, "python-session");
     await page.close();
