@@ -8,6 +8,8 @@ set -euo pipefail
 needed=(chromium:chromium ffmpeg:ffmpeg strace:strace)
 
 missing=()
+# The Postgres server's programs are not on the PATH where Debian puts them.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 for pair in "${needed[@]}"; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
@@ -58,4 +60,4 @@ elif ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
     fail "$(python3 --version) is too old: Python 3.10 or newer is needed"
 fi
 [ "$failed" -eq 0 ] || exit 1
-echo "setup_system: all there (chromium, ffmpeg, strace, cargo, node, npm, python3)"
+echo "setup_system: all there (chromium, ffmpeg, strace, postgresql, cargo, node, npm, python3)"

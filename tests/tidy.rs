@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "src",
     "examples",
     "benches",
@@ -14,6 +14,7 @@ const FOLDERS: [&str; 9] = [
     "posesession-ws",
     "posesession-server",
     "posesession-py",
+    "testing",
 ];
 const MAX_LINES: usize = 500;
 
