@@ -1,5 +1,7 @@
-//! Which short chunks become one long chunk. Their sizes in, groups of them out.
+//! Short chunks in, long ones out: which of them become one, and how.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use self::joining::{Joined, Short};
 use crate::store::COMPACT_FRAMES;
 
 /// The most bytes of uncompressed chunks that become one: what a seek decodes at most, unless one frame is larger.
@@ -37,6 +39,68 @@ pub(crate) fn groups(short: &[Size], remainder: bool) -> Vec<usize> {
         groups.push(count);
     }
     groups
+}
+
+/// What the SQL stores do between reading short chunks and writing the long one.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod joining {
+    use posesession_core::{Chunk, ChunkExtent, Codec, EncodedChunk, SessionId, encode, peek};
+
+    use crate::encoding::{Encoded, decode_stored};
+    use crate::error::StoreError;
+
+    /// Short chunks that are to become one, as they lie in the database of which `key` is the session's key.
+    pub(crate) struct Short {
+        pub(crate) id: SessionId,
+        pub(crate) key: i64,
+        /// Each with its first frame, in order.
+        pub(crate) chunks: Vec<(u64, EncodedChunk)>,
+    }
+
+    /// The long chunk made of them.
+    pub(crate) struct Joined {
+        pub(crate) key: i64,
+        pub(crate) encoded: Encoded,
+        /// The headers of the short ones, which have their checksums.
+        pub(crate) headers: Vec<Vec<u8>>,
+        pub(crate) short_bytes: u64,
+    }
+
+    impl Short {
+        /// Joins and compresses the chunks, away from the database.
+        pub(crate) fn join(self) -> Result<Joined, StoreError> {
+            let corrupt = |what: String| StoreError::Corrupt { id: self.id, what };
+            let decoded: Vec<_> = self
+                .chunks
+                .iter()
+                .map(|(first, chunk)| decode_stored(self.id, *first, &chunk.header, &chunk.payload))
+                .collect::<Result<_, _>>()?;
+            let joined = Chunk::concat(&decoded).map_err(|error| {
+                let first = decoded.first().map_or(0, Chunk::first_frame);
+                corrupt(format!("the chunks from frame {first} can't be joined: {error}"))
+            })?;
+            let damaged =
+                |what: String| corrupt(format!("the chunk from frame {}: {what}", joined.first_frame()));
+            let chunk = encode(&joined, Codec::Columnar).map_err(|error| damaged(error.to_string()))?;
+            let header = peek(&chunk.header).map_err(|error| damaged(error.to_string()))?;
+            let extent = ChunkExtent::of(&joined).ok_or_else(|| damaged("it has no frame".to_owned()))?;
+            let short_bytes = self.chunks.iter().map(|(_, chunk)| bytes_of(chunk)).sum();
+            let headers = self.chunks.into_iter().map(|(_, chunk)| chunk.header).collect();
+            let encoded = Encoded { chunk, header, extent };
+            Ok(Joined { key: self.key, encoded, headers, short_bytes })
+        }
+    }
+
+    impl Joined {
+        /// How many bytes the long chunk has.
+        pub(crate) fn bytes(&self) -> u64 {
+            bytes_of(&self.encoded.chunk)
+        }
+    }
+
+    fn bytes_of(chunk: &EncodedChunk) -> u64 {
+        (chunk.header.len() + chunk.payload.len()) as u64
+    }
 }
 
 #[cfg(test)]

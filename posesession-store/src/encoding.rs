@@ -9,6 +9,9 @@ use crate::checks::{self, Frames, bad};
 use crate::error::StoreError;
 use crate::query::{EncodedStoredChunk, StoredChunk};
 
+/// From how many values on a chunk is encoded away from the async threads.
+pub(crate) const LARGE_CHUNK_VALUES: usize = 1 << 16;
+
 /// A batch as a writer takes it: encoded, without its images.
 pub(crate) struct EncodedBatch {
     pub(crate) chunk: Option<Encoded>,

@@ -5,12 +5,18 @@ mod query;
 mod store;
 mod checks;
 mod listing;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod encoding;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod blocking;
 mod compaction;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod media;
 mod transfer;
 mod interchange;
@@ -24,6 +30,8 @@ pub use interchange::{
 };
 pub use media::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoCut, VideoGap, VideoType};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
     SessionSort, SessionTotals, StoredChunk, Term,

@@ -25,20 +25,18 @@ use posesession_core::{
 };
 
 use self::connection::Access;
-use self::failure::unreached;
-use self::reader::{Readers, blocking};
+use self::failure::{BACKEND, unreached};
+use self::reader::Readers;
 use self::writer::Writer;
+use crate::blocking::blocking;
 use crate::checks;
-use crate::encoding::EncodedBatch;
+use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
 use crate::query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
     SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
-
-/// From how many values on a chunk is encoded away from the async threads.
-const LARGE_CHUNK_VALUES: usize = 1 << 16;
 
 /// Keeps sessions in an SQLite database.
 ///
@@ -96,7 +94,7 @@ impl SqliteStore {
 
     pub(crate) async fn open_with(path: &Path, access: Access) -> Result<Self, StoreError> {
         let path = path.to_owned();
-        blocking("open the database", move || Self::open_blocking(path, access)).await
+        blocking(BACKEND, "open the database", move || Self::open_blocking(path, access)).await
     }
 
     fn open_blocking(path: PathBuf, access: Access) -> Result<Self, StoreError> {
@@ -146,10 +144,11 @@ impl SqliteStore {
             let Some(short) = group.await? else {
                 return Ok(compacted);
             };
-            let long = blocking(OPERATION, move || short.join()).await?;
+            let long = blocking(BACKEND, OPERATION, move || short.join()).await?;
             // If another compaction was faster, the next round sees what is left.
-            let replaced = self.writer.write(OPERATION, long.bytes(), move |db| long.replace(db)).await?;
-            if let Some(before) = replaced {
+            let bytes = long.encoded.chunk.payload.len();
+            let replace = move |db: &_| compaction::replace(db, &long);
+            if let Some(before) = self.writer.write(OPERATION, bytes, replace).await? {
                 compacted.chunks_before += before;
                 compacted.chunks_after += 1;
             }
@@ -253,7 +252,7 @@ impl SessionStore for SqliteStore {
             EncodedBatch::of(batch)?
         } else {
             let batch = Batch { images: None, ..batch.clone() };
-            blocking(OPERATION, move || EncodedBatch::of(&batch)).await?
+            blocking(BACKEND, OPERATION, move || EncodedBatch::of(&batch)).await?
         };
         self.writer.write(OPERATION, batch.bytes(), move |db| chunks::append(db, id, term, &batch)).await
     }
@@ -266,7 +265,7 @@ impl SessionStore for SqliteStore {
     ) -> Result<Appended, StoreError> {
         const OPERATION: &str = "append an encoded chunk";
         let chunk = chunk.clone();
-        let batch = blocking(OPERATION, move || EncodedBatch::of_encoded(chunk)).await?;
+        let batch = blocking(BACKEND, OPERATION, move || EncodedBatch::of_encoded(chunk)).await?;
         self.writer.write(OPERATION, batch.bytes(), move |db| chunks::append(db, id, term, &batch)).await
     }
 

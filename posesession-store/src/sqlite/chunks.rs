@@ -3,18 +3,18 @@
 use std::ops::Range;
 
 use posesession_core::{
-    Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton, Timestamp,
-    decode,
+    Chunk, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton, Timestamp, decode,
 };
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::failure::{Failure, corrupt};
-use super::rows::{self, id_text, signed, unsigned};
+use super::rows::{self, id_text};
 use super::sessions;
 use crate::checks::{self, AppendPlan, AppendState, bad};
 use crate::encoding::{Encoded, EncodedBatch, Found, decode_stored};
 use crate::error::StoreError;
 use crate::query::{Appended, EncodedStoredChunk, Term};
+use crate::sql::{self, signed, unsigned};
 
 /// The row of a session, as far as an append needs it.
 struct Row {
@@ -46,8 +46,9 @@ pub(super) fn append(
             compare(db, id, &row, sent)?;
             return Ok(Appended { already_stored: true, ..appended });
         }
-        (AppendPlan::Next, Some(Encoded { chunk, header, extent })) => {
-            insert(db, row.key, extent, header.codec, chunk)?;
+        (AppendPlan::Next, Some(encoded)) => {
+            let Encoded { chunk, header, extent } = encoded;
+            insert(db, row.key, encoded)?;
             appended.frame_count = extent.end_frame();
             appended.stored_bytes += (chunk.header.len() + chunk.payload.len()) as u64;
             last_timestamp = extent.last_timestamp;
@@ -101,7 +102,7 @@ fn append_row(db: &Connection, id: SessionId, declared: Option<&Skeleton>) -> Re
                     term: Term(unsigned(row.get("term")?)),
                     frame_count: unsigned(row.get("frame_count")?),
                     last_timestamp: Timestamp::from_micros(row.get("duration_micros")?),
-                    layout: layout.as_deref().and_then(rows::layout),
+                    layout: layout.as_deref().and_then(sql::layout),
                     has_another_skeleton: row.get::<_, Option<bool>>("has_another_skeleton")?.unwrap_or(false),
                 },
             })
@@ -145,13 +146,8 @@ fn compare(db: &Connection, id: SessionId, row: &Row, sent: &Encoded) -> Result<
     Ok(())
 }
 
-pub(super) fn insert(
-    db: &Connection,
-    key: i64,
-    extent: &ChunkExtent,
-    codec: Codec,
-    chunk: &EncodedChunk,
-) -> Result<(), Failure> {
+pub(super) fn insert(db: &Connection, key: i64, encoded: &Encoded) -> Result<(), Failure> {
+    let Encoded { chunk, header, extent } = encoded;
     db.prepare_cached(
         "INSERT INTO frame_chunk (session_key, first_frame, frame_count, first_timestamp_micros,
                                   last_timestamp_micros, codec, header, payload)
@@ -163,7 +159,7 @@ pub(super) fn insert(
         extent.frame_count,
         extent.first_timestamp.as_micros(),
         extent.last_timestamp.as_micros(),
-        codec as u8,
+        header.codec as u8,
         chunk.header,
         chunk.payload,
     ])?;

@@ -1,15 +1,15 @@
 //! Rolling compaction and erasing, in steps that are each too small to delay other sessions.
 
-use posesession_core::{Chunk, ChunkExtent, Codec, EncodedChunk, SessionId, encode};
+use posesession_core::{EncodedChunk, SessionId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::chunks::insert;
-use super::failure::{Failure, corrupt};
-use super::rows::{id_text, signed, unsigned};
+use super::failure::Failure;
+use super::rows::id_text;
 use super::sessions;
-use crate::compaction::{Size, groups};
-use crate::encoding::decode_stored;
+use crate::compaction::{Joined, Short, Size, groups};
 use crate::error::StoreError;
+use crate::sql::{signed, unsigned};
 
 /// How many chunks one step of erasing takes.
 const ERASE_CHUNKS: i64 = 64;
@@ -17,23 +17,6 @@ const ERASE_CHUNKS: i64 = 64;
 const VACUUM_PAGES: i64 = 512;
 /// How many free pages are kept for the next recordings: 4 MiB.
 const SPARE_PAGES: i64 = 1_024;
-
-/// Short chunks that are to become one, as they lie in the database.
-pub(super) struct Short {
-    id: SessionId,
-    key: i64,
-    chunks: Vec<(u64, EncodedChunk)>,
-}
-
-/// The long chunk made of them.
-pub(super) struct Long {
-    key: i64,
-    extent: ChunkExtent,
-    chunk: EncodedChunk,
-    /// The headers of the short ones, which have their checksums.
-    headers: Vec<Vec<u8>>,
-    short_bytes: u64,
-}
 
 /// Reads the next group of short chunks, if there is one.
 pub(super) fn next_group(db: &Connection, id: SessionId, remainder: bool) -> Result<Option<Short>, Failure> {
@@ -60,59 +43,34 @@ pub(super) fn next_group(db: &Connection, id: SessionId, remainder: bool) -> Res
     Ok(Some(Short { id, key, chunks: chunks.collect::<Result<_, _>>()? }))
 }
 
-impl Short {
-    /// Joins and compresses the chunks, away from the database.
-    pub(super) fn join(self) -> Result<Long, StoreError> {
-        let id = self.id;
-        let decoded: Vec<_> = self
-            .chunks
-            .iter()
-            .map(|(first, chunk)| decode_stored(id, *first, &chunk.header, &chunk.payload))
-            .collect::<Result<_, _>>()?;
-        let joined = Chunk::concat(&decoded).map_err(|error| {
-            let first = decoded.first().map_or(0, Chunk::first_frame);
-            corrupt(id, format!("the chunks from frame {first} can't be joined: {error}"))
-        })?;
-        let damaged =
-            |what: String| corrupt(id, format!("the chunk from frame {}: {what}", joined.first_frame()));
-        let chunk = encode(&joined, Codec::Columnar).map_err(|error| damaged(error.to_string()))?;
-        let extent = ChunkExtent::of(&joined).ok_or_else(|| damaged("it has no frame".to_owned()))?;
-        let bytes = |chunk: &EncodedChunk| (chunk.header.len() + chunk.payload.len()) as u64;
-        let short_bytes = self.chunks.iter().map(|(_, chunk)| bytes(chunk)).sum();
-        let headers = self.chunks.into_iter().map(|(_, chunk)| chunk.header).collect();
-        Ok(Long { key: self.key, extent, chunk, headers, short_bytes })
+/// Puts the long chunk in the place of the short ones; returns how many there were, or nothing if they are no longer
+/// there: another compaction was faster, or the session is erased.
+pub(super) fn replace(db: &Connection, long: &Joined) -> Result<Option<u64>, Failure> {
+    let range =
+        params![long.key, signed(long.encoded.extent.first_frame), signed(long.encoded.extent.end_frame())];
+    let mut statement = db.prepare_cached(
+        "SELECT header FROM frame_chunk
+         WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3 ORDER BY first_frame",
+    )?;
+    let headers = statement.query_map(range, |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
+    if headers != long.headers {
+        return Ok(None);
     }
-}
-
-impl Long {
-    pub(super) fn bytes(&self) -> usize {
-        self.chunk.payload.len()
-    }
-
-    /// Puts the long chunk in the place of the short ones; returns how many there were, or nothing if they are no
-    /// longer there: another compaction was faster, or the session is erased.
-    pub(super) fn replace(&self, db: &Connection) -> Result<Option<u64>, Failure> {
-        let range = params![self.key, signed(self.extent.first_frame), signed(self.extent.end_frame())];
-        let mut statement = db.prepare_cached(
-            "SELECT header FROM frame_chunk
-             WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3 ORDER BY first_frame",
-        )?;
-        let headers = statement.query_map(range, |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
-        if headers != self.headers {
-            return Ok(None);
-        }
-        db.prepare_cached(
-            "DELETE FROM frame_chunk WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3",
-        )?
-        .execute(range)?;
-        insert(db, self.key, &self.extent, Codec::Columnar, &self.chunk)?;
-        let bytes = (self.chunk.header.len() + self.chunk.payload.len()) as u64;
-        db.prepare_cached(
-            "UPDATE session_recording SET stored_bytes = stored_bytes - ?2 + ?3, compacted_frames = ?4 WHERE key = ?1",
-        )?
-        .execute(params![self.key, signed(self.short_bytes), signed(bytes), signed(self.extent.end_frame())])?;
-        Ok(Some(headers.len() as u64))
-    }
+    db.prepare_cached(
+        "DELETE FROM frame_chunk WHERE session_key = ?1 AND first_frame >= ?2 AND first_frame < ?3",
+    )?
+    .execute(range)?;
+    insert(db, long.key, &long.encoded)?;
+    db.prepare_cached(
+        "UPDATE session_recording SET stored_bytes = stored_bytes - ?2 + ?3, compacted_frames = ?4 WHERE key = ?1",
+    )?
+    .execute(params![
+        long.key,
+        signed(long.short_bytes),
+        signed(long.bytes()),
+        signed(long.encoded.extent.end_frame())
+    ])?;
+    Ok(Some(headers.len() as u64))
 }
 
 /// Hides a session for good; the rest of erasing it is [`erase_step`].

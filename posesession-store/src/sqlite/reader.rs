@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::connection::{self, Access};
-use super::failure::{Failure, unreached};
+use super::failure::{BACKEND, Failure, unreached};
+use crate::blocking::blocking;
 use crate::error::StoreError;
 
 /// How many callers read at once; more would only wait for the processors.
@@ -36,7 +37,7 @@ impl Readers {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_closed| unreached(operation, "the store is closed"))?;
         let (path, access, idle) = (self.path.clone(), self.access, Arc::clone(&self.idle));
-        blocking(operation, move || {
+        blocking(BACKEND, operation, move || {
             let db = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let open = || match access {
                 Access::ReadOnly => connection::open(&path, access),
@@ -76,15 +77,4 @@ fn snapshot<T>(
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
     }
     read
-}
-
-/// Runs work that blocks or computes for long away from the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    operation: &'static str,
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(broken) => Err(unreached(operation, &broken.to_string())),
-    }
 }

@@ -5,11 +5,12 @@ use posesession_core::{SessionId, SessionRecording, SessionStatus, Skeleton};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, named_params, params};
 
 use super::failure::Failure;
-use super::rows::{self, SESSION_COLUMNS, SESSION_TABLES, Skeletons, id_text};
+use super::rows::{self, id_text};
 use crate::checks;
 use crate::error::StoreError;
 use crate::listing::{search_text, sort_name};
 use crate::query::{NewSession, SessionChange, Term};
+use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, signed, unsigned};
 
 pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecording, Failure> {
     let recording = checks::recording_of(new);
@@ -152,7 +153,7 @@ pub(super) fn writer_state(db: &Connection, id: SessionId) -> Result<WriterState
             "SELECT key, status, term FROM session_recording WHERE id = ?1 AND deleted_at_micros IS NULL",
         )?
         .query_row([id_text(id)], |row| {
-            let term = Term(rows::unsigned(row.get("term")?));
+            let term = Term(unsigned(row.get("term")?));
             Ok(WriterState { key: row.get("key")?, status: rows::parsed(row, "status")?, term })
         })
         .optional()?;
@@ -164,7 +165,7 @@ pub(super) fn begin_term(db: &Connection, id: SessionId) -> Result<Term, Failure
     let status = checks::begin(id, state.status)?;
     let term = Term(state.term.0 + 1);
     db.prepare_cached("UPDATE session_recording SET term = ?2, status = ?3 WHERE key = ?1")?
-        .execute(params![state.key, rows::signed(term.0), status.as_str()])?;
+        .execute(params![state.key, signed(term.0), status.as_str()])?;
     Ok(term)
 }
 
@@ -221,7 +222,7 @@ pub(super) fn keep_skeleton(db: &Connection, skeleton: &Skeleton) -> Result<i64,
         return Ok(id);
     }
     db.prepare_cached("INSERT INTO skeleton (skeleton, layout) VALUES (?1, ?2)")?
-        .execute(params![json, rows::layout_text(&skeleton.layout())])?;
+        .execute(params![json, layout_text(&skeleton.layout())])?;
     Ok(db.last_insert_rowid())
 }
 

@@ -13,6 +13,7 @@ use super::{SqliteStore, chunks, compaction, connection};
 use crate::checks::bad;
 use crate::error::StoreError;
 use crate::query::{NewSession, SessionQuery, Term};
+use crate::sql::Statement;
 use crate::store::SessionStore;
 
 fn path(folder: &TempDir) -> PathBuf {
@@ -182,8 +183,11 @@ async fn the_same_chunks_are_not_replaced_twice() {
     let group = || store.readers.read("read", move |db| compaction::next_group(db, session, false));
     let (one, two) = (group().await.unwrap().unwrap(), group().await.unwrap().unwrap());
     let (one, two) = (one.join().unwrap(), two.join().unwrap());
-    assert_eq!(store.writer.write("one", 0, move |db| one.replace(db)).await.unwrap(), Some(32));
-    assert_eq!(store.writer.write("two", 0, move |db| two.replace(db)).await.unwrap(), None);
+    assert_eq!(
+        store.writer.write("one", 0, move |db| compaction::replace(db, &one)).await.unwrap(),
+        Some(32)
+    );
+    assert_eq!(store.writer.write("two", 0, move |db| compaction::replace(db, &two)).await.unwrap(), None);
     let db = connection::open_reader(&path(&folder)).unwrap();
     let bytes = "SELECT sum(length(header) + length(payload)), count(*) FROM frame_chunk";
     let (bytes, chunks): (i64, i64) = db.query_row(bytes, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
@@ -215,7 +219,7 @@ fn frames_are_found_by_index() {
         (crate::SessionSort::Name, "session_by_name"),
     ] {
         let query = SessionQuery { sort, ..SessionQuery::default() };
-        let listing = plan(&super::listing::statement(&query).unwrap().0);
+        let listing = plan(&Statement::page(&query, super::listing::FIND).unwrap().sql);
         assert!(listing.contains(index) && !listing.contains("TEMP B-TREE"), "{listing}");
     }
 }
