@@ -1,9 +1,9 @@
 //! The posesession server: HTTP, the two WebSockets and the three pages, over one data folder.
 //!
-//! [`run`] serves a listener until it is told to stop; the program `posesession` ([`cli`]) is a thin shell around it.
+//! [`run`] serves a listener until it is told to stop; the program `posesession` ([`Cli`]) is a thin shell around it.
 //! The modules stand in the order in which a request meets them.
 
-pub mod cli;
+mod cli;
 mod origin;
 mod config;
 mod storage;
@@ -24,6 +24,7 @@ mod metrics;
 mod housekeeping;
 mod openapi;
 
+pub use cli::Cli;
 pub use config::ServerConfig;
 pub use origin::{Origin, OriginError};
 pub use server::run;

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    posesession_server::cli::Cli::parse().run()
+    posesession_server::Cli::run_from(std::env::args_os()).into()
 }

@@ -8,18 +8,18 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::Failure;
-use crate::{Origin, ServerConfig, Storage, StorageError};
-
-const FAILED: u8 = 1;
-const ADDRESS_UNUSABLE: u8 = 3;
-const DATA_UNUSABLE: u8 = 4;
-const DATA_IN_USE: u8 = 5;
+use super::failure::{ADDRESS_UNUSABLE, FAILED};
+use super::place_args::PlaceArgs;
+use super::running;
+use crate::{Origin, ServerConfig, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
   posesession serve                                    listen on http://127.0.0.1:8787, keep sessions in ./data
   posesession serve --listen 127.0.0.1:0               take any free port; the first line printed says which
   posesession serve --data ~/poses --listen [::1]:80   keep sessions elsewhere, listen on IPv6
+  posesession serve --database postgres://me@localhost/poses --media /srv/media
+                                                       keep sessions in a database, images and videos in a folder
   posesession serve --allow-origin http://localhost:8000
                                                        let the pages of a site of your own show and record sessions
 
@@ -28,15 +28,14 @@ recordings and stops; a second Ctrl-C stops at once.";
 
 /// Serves the pages, the HTTP API and the two WebSockets, to this machine alone.
 #[derive(Debug, Args)]
-#[command(after_help = format!("{EXAMPLES}\n\n{}", super::EXIT_CODES))]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
     /// The address to listen on, one of this machine alone (127.0.0.1, [::1] or localhost); port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", env = "POSESESSION_LISTEN")]
     #[arg(value_parser = loopback)]
     listen: SocketAddr,
-    /// The folder where sessions are kept, created if need be: posesession.db and media/
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "POSESESSION_DATA")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The folder with the browser's pose model and library, filled by `make vision`
     #[arg(long, value_name = "DIR", default_value = "./vision", env = "POSESESSION_VISION")]
     vision: PathBuf,
@@ -53,19 +52,14 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::new(FAILED, &error))?;
-        runtime.block_on(self.serve())
+        running::run_gracefully(async |mut stop| self.serve(stop.next()).await)
     }
 
-    async fn serve(self) -> Result<(), Failure> {
-        let Self { listen, data, vision, allowed_origins } = self;
+    async fn serve(self, asked_to_stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let Self { listen, place, vision, allowed_origins } = self;
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
         let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
-        let storage = Storage::open(&data).await.map_err(|error| match error {
-            StorageError::InUse { .. } => Failure::new(DATA_IN_USE, &error),
-            _ => Failure::new(DATA_UNUSABLE, &error),
-        })?;
+        let storage = Storage::open_to_serve(&place.place()).await?;
         if let Err(error) = announce(address) {
             tracing::debug!(%error, "nobody reads stdout");
         }
@@ -73,8 +67,8 @@ impl Serve {
             tracing::info!(%origin, "this other site's pages may use the server");
         }
         let config = ServerConfig { vision, allowed_origins, ..ServerConfig::default() };
-        let ended = crate::run(listener, storage, config, asked_to_stop()).await;
-        ended.map_err(|error| Failure::new(FAILED, &error))
+        let ended = crate::run(listener, storage, config, asked_to_stop).await;
+        ended.map_err(|error| Failure::of(FAILED, &error))
     }
 }
 
@@ -109,7 +103,7 @@ fn unusable(address: SocketAddr, error: &io::Error) -> Failure {
         }
         _ => format!("can't listen on {address}: {error}"),
     };
-    Failure { exit_code: ADDRESS_UNUSABLE, message }
+    Failure::new(ADDRESS_UNUSABLE, message)
 }
 
 /// Prints where the server is: the first line for programs, the others for humans.
@@ -119,44 +113,6 @@ fn announce(address: SocketAddr) -> io::Result<()> {
     writeln!(out, "  sessions  http://{address}/session_list.html")?;
     writeln!(out, "  record    http://{address}/pose_realtime.html")?;
     out.flush()
-}
-
-/// Is ready once the user or the system asks the program to stop. A second time ends the program at once.
-async fn asked_to_stop() {
-    stop_signal().await;
-    tokio::spawn(async {
-        stop_signal().await;
-        tracing::warn!("asked twice to stop: stopping at once");
-        std::process::exit(i32::from(FAILED));
-    });
-}
-
-#[cfg(unix)]
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a stop signal can't be awaited");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "Ctrl-C can't be awaited");
-        std::future::pending::<()>().await;
-    }
 }
 
 #[cfg(test)]
