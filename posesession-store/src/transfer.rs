@@ -34,7 +34,7 @@ pub struct Progress {
 }
 
 /// Is told how far a transfer is: often, and at its end.
-pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
+pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send + Sync);
 
 /// What a copy did.
 #[derive(Debug, Clone, PartialEq)]
