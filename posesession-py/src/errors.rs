@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use posesession_store::{MediaError, StoreError};
+use posesession_server::StorageError;
+use posesession_store::{MediaError, SessionFileError, StoreError, TransferError};
 use posesession_ws::ClientError;
 use posesession_ws::protocol::{ErrorCode, ProtocolError};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
@@ -17,6 +18,7 @@ import_exception!(posesession.errors, ConnectionLostError);
 import_exception!(posesession.errors, CorruptDataError);
 import_exception!(posesession.errors, FrameNotFoundError);
 import_exception!(posesession.errors, FrameRefusedError);
+import_exception!(posesession.errors, ImportFormatError);
 import_exception!(posesession.errors, NewerSchemaError);
 import_exception!(posesession.errors, NotADatabaseError);
 import_exception!(posesession.errors, RecordingStateError);
@@ -25,6 +27,7 @@ import_exception!(posesession.errors, ServerUnreachableError);
 import_exception!(posesession.errors, SessionExistsError);
 import_exception!(posesession.errors, SessionNotFoundError);
 import_exception!(posesession.errors, StoreFailedError);
+import_exception!(posesession.errors, StoreInUseError);
 import_exception!(posesession.errors, StoreUnavailableError);
 import_exception!(posesession.errors, TakenOverError);
 import_exception!(posesession.errors, UnsupportedError);
@@ -74,6 +77,42 @@ pub(crate) fn media(error: MediaError) -> PyErr {
     match error {
         MediaError::NotFound { .. } | MediaError::OutOfRange { .. } => CorruptDataError::new_err(text),
         MediaError::BadName { .. } => BadArgumentError::new_err(text),
+        _ => StoreFailedError::new_err(text),
+    }
+}
+
+/// Maps why a session was not copied.
+pub(crate) fn transfer(error: TransferError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        TransferError::Read(source) | TransferError::Write(source) => store(source),
+        TransferError::ReadMedia(source) | TransferError::WriteMedia(source) => media(source),
+        TransferError::NotFinished { .. } => RecordingStateError::new_err(text),
+        TransferError::Differs { .. } | TransferError::Deleted { .. } => SessionExistsError::new_err(text),
+        _ => UnsupportedError::new_err(text),
+    }
+}
+
+/// Maps why a session's file was not written or read.
+pub(crate) fn session_file(error: SessionFileError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        SessionFileError::Transfer(error) => transfer(error),
+        SessionFileError::Store(error) => store(error),
+        SessionFileError::Media(error) => media(error),
+        SessionFileError::NotOneSession { .. } => ImportFormatError::new_err(text),
+        _ => StoreFailedError::new_err(text),
+    }
+}
+
+/// Maps why a server's place can't be opened.
+pub(crate) fn storage(error: StorageError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        StorageError::InUse { .. } => StoreInUseError::new_err(text),
+        StorageError::Store { source, .. } => store(source),
+        StorageError::Media { source, .. } => media(source),
+        StorageError::Unsupported { .. } => UnsupportedError::new_err(text),
         _ => StoreFailedError::new_err(text),
     }
 }

@@ -10,12 +10,17 @@ mod place;
 mod arrays;
 mod record;
 mod replay;
+mod arrow;
+mod transfer;
 mod store;
 mod client;
+mod server;
 
 /// The native parts of the package.
 #[pyo3::pymodule]
 mod _native {
+    use std::ffi::OsString;
+
     use posesession_core::Skeleton;
     use pyo3::prelude::*;
 
@@ -28,11 +33,18 @@ mod _native {
     #[pymodule_export]
     use crate::replay::{NativeFrame, NativeReplay};
     #[pymodule_export]
+    use crate::server::NativeServer;
+    #[pymodule_export]
     use crate::store::NativeStore;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
+    #[pyfunction]
+    fn run_cli(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
+        crate::server::run_cli(py, arguments)
     }
 
     #[pyfunction]

@@ -275,7 +275,7 @@ impl NativeRecording {
         };
         self.commands()?;
         self.end();
-        let session = wait(py, ended(&*place.store, self.id))?.map_err(errors::store)?;
+        let session = wait(py, ended(&**place.store(), self.id))?.map_err(errors::store)?;
         self.shared.set_status(session.status);
         to_python(py, &session)
     }

@@ -35,11 +35,22 @@ pub(crate) fn runtime() -> PyResult<&'static Runtime> {
 
 /// Waits for work without the GIL. A signal whose handler raises, such as Ctrl-C, ends the wait and drops the work.
 pub(crate) fn wait<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
+    wait_and(py, work, |_py| Ok(()))
+}
+
+/// Waits as [`wait`] does, and does something else meanwhile, now and then and at the end. If that fails, the work is dropped.
+pub(crate) fn wait_and<T: Send>(
+    py: Python<'_>,
+    work: impl Future<Output = T> + Send,
+    mut meanwhile: impl FnMut(Python<'_>) -> PyResult<()>,
+) -> PyResult<T> {
     let runtime = runtime()?;
     let mut work = pin!(work);
     loop {
         let step = async { tokio::time::timeout(SIGNAL_CHECK, work.as_mut()).await };
-        if let Ok(done) = py.detach(|| runtime.block_on(step)) {
+        let step = py.detach(|| runtime.block_on(step));
+        meanwhile(py)?;
+        if let Ok(done) = step {
             return Ok(done);
         }
         py.check_signals()?;

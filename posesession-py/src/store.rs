@@ -9,15 +9,17 @@ use posesession_store::{MediaStore, SessionChange, SessionQuery, SessionSort, Se
 use posesession_ws::protocol::WireFormat;
 use posesession_ws::{RecordClient, ReplayClient, ReplayRequest, in_process};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
 use crate::arrays::{self, NativeArrays};
+use crate::arrow;
 use crate::convert::{session_id, timestamp, to_json, to_python};
 use crate::errors::{self, bad_argument};
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::record::{NativeRecording, Start};
 use crate::replay::{Begin, NativeReplay};
 use crate::runtime::{Owner, runtime, wait};
+use crate::transfer;
 
 /// How many messages may be on their way between a recording or replay and the loop that serves it.
 const QUEUE: usize = 8;
@@ -42,7 +44,7 @@ impl NativeStore {
     }
 
     fn store(&self) -> PyResult<Arc<dyn SessionStore>> {
-        Ok(Arc::clone(&self.open_place()?.store))
+        Ok(Arc::clone(self.open_place()?.store()))
     }
 }
 
@@ -50,9 +52,9 @@ impl NativeStore {
 impl NativeStore {
     #[staticmethod]
     #[pyo3(signature = (place, media=None))]
-    fn open(py: Python<'_>, place: String, media: Option<String>) -> PyResult<Self> {
-        let opened = wait(py, Place::open(place.clone(), media))??;
-        let is_durable = opened.store.is_durable();
+    fn open(py: Python<'_>, place: String, media: Option<&str>) -> PyResult<Self> {
+        let opened = wait(py, Place::open(place::named(&place, media)?))??;
+        let is_durable = opened.store().is_durable();
         let open = Mutex::new(Some(Arc::new(opened)));
         Ok(Self { place, is_durable, owner: Owner::this_process(), open })
     }
@@ -135,11 +137,14 @@ impl NativeStore {
     fn delete_session(&self, py: Python<'_>, id: &str, erase: bool) -> PyResult<()> {
         let (place, id) = (self.open_place()?, session_id(id)?);
         if !erase {
-            return wait(py, place.store.delete_session(id, Utc::now()))?.map_err(errors::store);
+            return wait(py, place.store().delete_session(id, Utc::now()))?.map_err(errors::store);
         }
         wait(py, async {
-            place.store.erase_session(id).await.map_err(errors::store)?;
-            place.media.delete_session(id).await.map_err(errors::media)
+            place.store().erase_session(id).await.map_err(errors::store)?;
+            match place.media() {
+                Some(media) => media.delete_session(id).await.map_err(errors::media),
+                None => Ok(()),
+            }
         })?
     }
 
@@ -229,10 +234,10 @@ impl NativeStore {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let (place, id) = (self.open_place()?, session_id(id)?);
         let image = wait(py, async {
-            let stored = place.store.covering_chunk(id, ChunkQuery::Frame(frame_number)).await;
+            let stored = place.store().covering_chunk(id, ChunkQuery::Frame(frame_number)).await;
             let frame = stored.map_err(errors::store)?.chunk.frame(frame_number);
-            match frame.and_then(|frame| frame.image) {
-                Some(image) => place.media.read_image(id, &image).await.map(Some).map_err(errors::media),
+            match frame.and_then(|frame| frame.image).zip(place.media()) {
+                Some((image, media)) => media.read_image(id, &image).await.map(Some).map_err(errors::media),
                 None => Ok(None),
             }
         })??;
@@ -242,13 +247,81 @@ impl NativeStore {
     fn read_video<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let (place, id) = (self.open_place()?, session_id(id)?);
         let video = wait(py, async {
-            match place.store.read_session(id).await.map_err(errors::store)?.video_file_path {
-                Some(path) => read_video(&place.media, &path).await.map(Some),
+            let session = place.store().read_session(id).await.map_err(errors::store)?;
+            match session.video_file_path.zip(place.media()) {
+                Some((path, media)) => read_video(media, &path).await.map(Some),
                 None => Ok(None),
             }
         })??;
         Ok(video.map(|video| PyBytes::new(py, &video)))
     }
+
+    #[pyo3(signature = (id, first=0, end=None))]
+    fn arrow_stream<'py>(
+        &self,
+        py: Python<'py>,
+        id: &str,
+        first: u64,
+        end: Option<u64>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow::stream(py, self.store()?, session_id(id)?, first..end.unwrap_or(u64::MAX))
+    }
+
+    #[pyo3(signature = (id, path, format, progress=None))]
+    fn export_session(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        path: &str,
+        format: &str,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let place = self.open_place()?;
+        match format {
+            "sqlite" => transfer::export(py, &place, session_id(id)?, path, progress),
+            _ => Err(no_format(format)),
+        }
+    }
+
+    #[pyo3(signature = (path, format=None, name=None, fps=None, progress=None))]
+    fn import_file<'py>(
+        &self,
+        py: Python<'py>,
+        path: &str,
+        format: Option<&str>,
+        name: Option<String>,
+        fps: Option<f64>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let place = self.open_place()?;
+        let _of_frames_only = fps;
+        let session = match format.unwrap_or("sqlite") {
+            "sqlite" => transfer::import(py, path, &place, progress)?,
+            other => return Err(no_format(other)),
+        };
+        let renamed = SessionChange { name, ..SessionChange::default() };
+        if renamed == SessionChange::default() {
+            return to_python(py, &session);
+        }
+        let session = wait(py, place.store().update_session(session.id, renamed))?.map_err(errors::store)?;
+        to_python(py, &session)
+    }
+
+    #[pyo3(signature = (id, to, progress=None))]
+    fn copy_session<'py>(
+        &self,
+        py: Python<'py>,
+        id: &str,
+        to: &Self,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (from, to) = (self.open_place()?, to.open_place()?);
+        to_python(py, &transfer::copy(py, &from, session_id(id)?, &to, progress)?)
+    }
+}
+
+fn no_format(format: &str) -> PyErr {
+    bad_argument(format!("`{format}` is no format of a session's file"))
 }
 
 /// Joins the words that are searched for with those of a name: what has the name has all of them.
