@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use posesession_server::StorageError;
-use posesession_store::{MediaError, SessionFileError, StoreError, TransferError};
+use posesession_store::{ImportError, MediaError, ReadError, SessionFileError, StoreError, TransferError};
 use posesession_ws::ClientError;
 use posesession_ws::protocol::{ErrorCode, ProtocolError};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
@@ -105,6 +105,20 @@ pub(crate) fn session_file(error: SessionFileError) -> PyErr {
     }
 }
 
+/// Maps why a file was not imported. Where it is wrong stands in the exception's `line` and `column`.
+pub(crate) fn import(error: ImportError) -> PyErr {
+    let text = with_causes(&error);
+    match error {
+        ImportError::Store(error) => store(error),
+        ImportError::Read(ReadError::Malformed { line, column, .. }) => {
+            let error = ImportFormatError::new_err(text);
+            with_attribute(with_attribute(error, "line", line), "column", column)
+        }
+        ImportError::Empty => ImportFormatError::new_err(text),
+        _ => StoreFailedError::new_err(text),
+    }
+}
+
 /// Maps why a server's place can't be opened.
 pub(crate) fn storage(error: StorageError) -> PyErr {
     let text = with_causes(&error);
@@ -160,7 +174,11 @@ pub(crate) fn refused_frame(code: &str, message: impl ToString) -> PyErr {
 
 /// Notes the protocol's word for an error in its exception.
 fn with_code(error: PyErr, code: &str) -> PyErr {
-    Python::attach(|py| match error.value(py).setattr("code", code) {
+    with_attribute(error, "code", code)
+}
+
+fn with_attribute(error: PyErr, name: &str, value: impl for<'py> IntoPyObject<'py>) -> PyErr {
+    Python::attach(|py| match error.value(py).setattr(name, value) {
         Ok(()) => error,
         Err(broken) => broken,
     })

@@ -19,7 +19,7 @@ use crate::place::{self, Place};
 use crate::record::{NativeRecording, Start};
 use crate::replay::{Begin, NativeReplay};
 use crate::runtime::{Owner, runtime, wait};
-use crate::transfer;
+use crate::transfer::{self, FileFormat};
 
 /// How many messages may be on their way between a recording or replay and the loop that serves it.
 const QUEUE: usize = 8;
@@ -277,10 +277,7 @@ impl NativeStore {
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let place = self.open_place()?;
-        match format {
-            "sqlite" => transfer::export(py, &place, session_id(id)?, path, progress),
-            _ => Err(no_format(format)),
-        }
+        transfer::export(py, &place, session_id(id)?, path, FileFormat::named(format)?, progress)
     }
 
     #[pyo3(signature = (path, format=None, name=None, fps=None, progress=None))]
@@ -294,11 +291,12 @@ impl NativeStore {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let place = self.open_place()?;
-        let _of_frames_only = fps;
-        let session = match format.unwrap_or("sqlite") {
-            "sqlite" => transfer::import(py, path, &place, progress)?,
-            other => return Err(no_format(other)),
+        let format = match format {
+            Some(format) => FileFormat::named(format)?,
+            None => FileFormat::of_file(path)?,
         };
+        let session = transfer::import(py, path, format, (name.clone(), fps), &place, progress)?;
+        let name = name.filter(|name| *name != session.name);
         let renamed = SessionChange { name, ..SessionChange::default() };
         if renamed == SessionChange::default() {
             return to_python(py, &session);
@@ -318,10 +316,6 @@ impl NativeStore {
         let (from, to) = (self.open_place()?, to.open_place()?);
         to_python(py, &transfer::copy(py, &from, session_id(id)?, &to, progress)?)
     }
-}
-
-fn no_format(format: &str) -> PyErr {
-    bad_argument(format!("`{format}` is no format of a session's file"))
 }
 
 /// Joins the words that are searched for with those of a name: what has the name has all of them.

@@ -9,7 +9,7 @@ Common to all of it:
   (s), `frame_count`, `user_id`, `video_file_path`, `status`, `metadata`, `skeleton` (dict or None), `stored_bytes`.
 - Times are float seconds within the session, exact to the microsecond. Only those that a recording takes are of the streamer's own
   clock.
-- Everything that fails raises a class of `posesession.errors`.
+- Everything that fails raises a class of `posesession.errors`; files that can't be opened and addresses that can't be listened on, `OSError`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 __version__: str
 
 Facts: TypeAlias = dict[str, Any]
-# (done, total) in bytes; total is 0 while unknown. Called in the thread that waits. What it raises ends the work and comes out of the call.
+# (done, total) in bytes, or in frames where frames are exported; total is 0 while unknown. Called in the thread that waits. What it raises ends the work and comes out of the call.
 Progress: TypeAlias = Callable[[int, int], object]
 
 def presets() -> list[str]:
