@@ -126,7 +126,6 @@ pub(crate) fn storage(error: StorageError) -> PyErr {
         StorageError::InUse { .. } => StoreInUseError::new_err(text),
         StorageError::Store { source, .. } => store(source),
         StorageError::Media { source, .. } => media(source),
-        StorageError::Unsupported { .. } => UnsupportedError::new_err(text),
         _ => StoreFailedError::new_err(text),
     }
 }
