@@ -33,6 +33,8 @@ pub(super) struct Clusters {
     start: Option<u64>,
     /// Whether it starts with a key frame of the track that is sought.
     opens_with_key: bool,
+    /// The latest time in it at which a picture is shown that needs others.
+    latest_dependent: Option<u64>,
     /// How many bytes the clusters before it have.
     written: u64,
     cues: Vec<Cue>,
@@ -49,6 +51,7 @@ impl Clusters {
             blocks: Vec::new(),
             start: None,
             opens_with_key: false,
+            latest_dependent: None,
             written: 0,
             cues: Vec::new(),
             cue_spacing: 0,
@@ -66,6 +69,9 @@ impl Clusters {
                 self.add_cue(time);
             }
         }
+        if block.track == self.cue_track && !block.is_key {
+            self.latest_dependent = self.latest_dependent.max(Some(time));
+        }
         let relative = self.relative(time).unwrap_or_default().to_be_bytes();
         block.element[block.time_at..block.time_at + 2].copy_from_slice(&relative);
         self.blocks.extend_from_slice(&block.element);
@@ -78,7 +84,13 @@ impl Clusters {
         self.relative(time).is_none()
             || elapsed >= self.max_ticks
             || self.blocks.len() + block.element.len() > MAX_CLUSTER_BYTES
-            || is_sought && (elapsed >= self.min_ticks || !self.opens_with_key)
+            || is_sought && (elapsed >= self.min_ticks || !self.opens_with_key || self.hides(time))
+    }
+
+    /// Says whether a key frame shown at this time could not be sought: a player that has sought goes through the cluster
+    /// to the first picture that is not shown before, and that one would need others. A cut leaves such times.
+    fn hides(&self, time: u64) -> bool {
+        self.latest_dependent.is_some_and(|latest| time <= latest)
     }
 
     /// Returns a time as a block of the cluster in the making says it; none if it is too far from the cluster's start.
@@ -91,6 +103,7 @@ impl Clusters {
     /// Ends the cluster in the making.
     pub(super) fn close(&mut self) -> Option<Bytes> {
         let start = self.start.take()?;
+        self.latest_dependent = None;
         let mut time = Vec::new();
         ebml::put_unsigned(&mut time, id::TIMESTAMP, start);
         let mut cluster = Vec::with_capacity(32 + self.blocks.len());
@@ -102,6 +115,11 @@ impl Clusters {
     }
 
     fn add_cue(&mut self, time: u64) {
+        // Of two at one time the later one stays to be seen.
+        if let Some(last) = self.cues.last_mut().filter(|last| last.time == time) {
+            last.position = self.written;
+            return;
+        }
         if self.cues.last().is_some_and(|last| time < last.time.saturating_add(self.cue_spacing)) {
             return;
         }

@@ -261,6 +261,19 @@ fn a_pause_is_cut_out_and_the_pictures_stay_in_order() {
 }
 
 #[test]
+fn the_key_frame_after_a_pause_can_be_sought_past_what_was_recorded_within_it() {
+    // Paused from 0.7 s to 10.7 s, soon after a key frame; the pictures of both its ends are shown at 0.7 s.
+    let mut live = Live::new(1_000_000);
+    live.cluster(0).block(1, 0, true, 9).block(1, 600, true, 9).block(1, 720, false, 9);
+    live.cluster(10_690).block(1, 0, true, 9).block(1, 5, false, 9);
+    live.cluster(10_700).block(1, 0, true, 9).block(1, 30, false, 9);
+    let video = check(&rewritten(&live.0, &with_cuts(&[(0.7, 10.0)]), 1 << 20).unwrap());
+    let times: Vec<_> = video.blocks.iter().map(|block| block.time).collect();
+    assert_eq!(times, [0, 600, 700, 700, 700, 700, 730]);
+    assert_eq!(video.cues, [(0, 0), (600, 1), (700, 5)]);
+}
+
+#[test]
 fn the_first_picture_is_at_zero_and_sound_before_it_too() {
     let mut live = Live::new(1_000_000);
     live.cluster(4_990).block(2, 0, true, 9).block(2, 20, true, 9);
