@@ -73,8 +73,8 @@ impl Import {
                 super::write_json_line(&mut out, &session)?;
             } else {
                 let length = words::length(session.duration);
-                let (name, frames) = (words::line(&session.name), session.frame_count);
-                writeln!(out, "{}  {name}, {frames} frames, {length}", session.id)?;
+                let (name, frames) = (words::line(&session.name), words::frames(session.frame_count));
+                writeln!(out, "{}  {name}, {frames}, {length}", session.id)?;
             }
         }
         Ok(())

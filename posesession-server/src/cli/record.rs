@@ -129,12 +129,15 @@ impl Record {
         }
         let name = words::line(&session.name);
         let length = words::length(session.duration);
-        writeln!(out, "{}  {name}, {} frames, {length}", session.id, session.frame_count)?;
+        writeln!(out, "{}  {name}, {}, {length}", session.id, words::frames(session.frame_count))?;
         let refused: u64 = report.refused.values().sum();
         writeln!(
             out,
-            "{} frames came, {} stored, {refused} refused; {:.1} frames/s, {} clock jumps",
-            report.received, report.stored, report.frame_rate, report.clock_jumps
+            "{} came, {} stored, {refused} refused; {:.1} frames/s, {} clock jumps",
+            words::frames(report.received),
+            report.stored,
+            report.frame_rate,
+            report.clock_jumps
         )
     }
 }

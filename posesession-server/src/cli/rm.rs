@@ -93,8 +93,8 @@ impl Rm {
         }
         let mut out = io::stderr().lock();
         for session in sessions {
-            let (name, frames) = (words::line(&session.name), session.frame_count);
-            writeln!(out, "  {}  {name}, {frames} frames, {}", session.id, words::length(session.duration))?;
+            let (name, frames) = (words::line(&session.name), words::frames(session.frame_count));
+            writeln!(out, "  {}  {name}, {frames}, {}", session.id, words::length(session.duration))?;
         }
         let verb = if self.erase { "Erase for good" } else { "Delete" };
         write!(out, "{verb}? [y/N] ")?;

@@ -99,7 +99,10 @@ fn facts(out: &mut impl Write, session: &SessionRecording) -> io::Result<()> {
     }
     fact("created", &words::moment(session.created_at))?;
     fact("status", session.status.as_str())?;
-    fact("length", &format!("{} in {} frames", words::length(session.duration), session.frame_count))?;
+    fact(
+        "length",
+        &format!("{} in {}", words::length(session.duration), words::frames(session.frame_count)),
+    )?;
     let per_frame = session.stored_bytes.checked_div(session.frame_count);
     let per_frame = per_frame.map(|bytes| format!(", {bytes} a frame")).unwrap_or_default();
     fact("size", &format!("{}{per_frame}", words::bytes(session.stored_bytes)))?;

@@ -35,6 +35,11 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
+/// Says how many frames.
+pub(super) fn frames(count: u64) -> String {
+    if count == 1 { "1 frame".to_owned() } else { format!("{count} frames") }
+}
+
 /// Puts a text into one line, without what a terminal would take for commands.
 pub(super) fn line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()

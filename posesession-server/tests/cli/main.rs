@@ -1,8 +1,11 @@
 //! The program's commands, run as a user runs them: the real binary over real files.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper that fails fails the test")]
+
 mod support;
 mod usage;
 mod looking;
 mod playing;
 mod moving;
 mod removing;
+mod beside;
