@@ -10,6 +10,7 @@ mod chunks;
 mod compaction;
 mod writer;
 mod reader;
+pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -120,6 +121,19 @@ impl SqliteStore {
     /// [`StoreError::Backend`].
     pub async fn has_media(&self) -> Result<bool, StoreError> {
         self.readers.read("look for media", connection::has_media).await
+    }
+
+    /// Writes the database as it is at this moment into a new file, compact, whoever uses it meanwhile: recordings go on, and
+    /// what was acknowledged before is in it. The file appears when it is complete and on the disk. Media that lie in the
+    /// database are in it, too; those that don't are to be copied afterwards, with
+    /// [`MediaStore::back_up`](crate::MediaStore::back_up): what a frame names is put before the frame is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadArgument`] if the file is there already, [`StoreError::Backend`].
+    pub async fn back_up(&self, path: impl AsRef<Path>) -> Result<(), StoreError> {
+        let (database, path) = (self.readers.path().to_owned(), path.as_ref().to_owned());
+        blocking(BACKEND, "back the database up", move || snapshot::back_up(&database, &path)).await
     }
 
     /// Does what is queued, empties the log into the database and closes it. Later calls are refused.

@@ -134,7 +134,7 @@ fn what_is_wrong_in_json_is_told_with_line_and_column() {
         ("{\"timestamp\":\"soon\",\"landmarks\":[]}", 19, "f64"),
         ("{\"timestamp\":1}", 1, "a line is a frame such as"),
         ("{\"timestamp\":0,\"landmarks\":[]}", 1, "timestamps must increase"),
-        ("{\"timestamp\":1e300,\"landmarks\":[]}", 1, "seconds"),
+        ("{\"timestamp\":1e300,\"landmarks\":[]}", 1, "is beyond 2^32 s"),
         ("{\"timestamp\":1,\"landmarks\":[{\"x\":1,\"y\":2}]}", 1, "1 landmarks where"),
         ("{\"timestamp\":1,\"pose_data\":{\"persons\":[{\"pose\":[[1]]}]}}", 1, "8 values"),
         ("hello", 1, "expected value"),

@@ -150,6 +150,14 @@ async fn a_copy_keeps_everything_bit_for_bit() {
 }
 
 #[tokio::test]
+async fn a_copy_can_be_spawned() {
+    let two = std::sync::Arc::new(Two::new().await);
+    let id = record(&two.from, &two.from_media, SessionStatus::Completed).await;
+    let copy = tokio::spawn(async move { two.copy(id).await.map(|copied| copied.session().id) });
+    assert_eq!(copy.await.unwrap().unwrap(), id);
+}
+
+#[tokio::test]
 async fn a_copy_that_broke_off_goes_on_where_it_stopped() {
     let two = Two::new().await;
     let id = record(&two.from, &two.from_media, SessionStatus::Completed).await;
@@ -362,4 +370,32 @@ async fn an_export_that_fails_leaves_nothing() {
     let refused = export_session_file(two.from(), live, folder.path().join("x.db"), &mut |_| {}).await;
     assert!(matches!(refused, Err(SessionFileError::Transfer(TransferError::NotFinished { .. }))));
     assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_store_holds_what_was_stored() {
+    let two = Two::new().await;
+    let id = record(&two.from, &two.from_media, SessionStatus::Completed).await;
+    let live = two.from.create_session(NewSession::named("Live")).await.unwrap().id;
+    let folder = two.folder.path().join("backup");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("posesession.db");
+    two.from.back_up(&path).await.unwrap();
+    let media = MediaStore::open_folder(folder.join("media")).unwrap();
+    let copied = two.from_media.back_up(&media).await.unwrap();
+    assert_eq!(copied, 16, "15 objects of images and a video");
+    assert_eq!(two.from_media.back_up(&media).await.unwrap(), 0, "all is there already");
+    let refused = two.from.back_up(&path).await;
+    assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    let mut left = names(&folder);
+    left.sort();
+    assert_eq!(left, ["media", "posesession.db"]);
+    // The store goes on; the backup is as of then.
+    two.from.begin_term(live).await.unwrap();
+    two.from.delete_session(id, session_time()).await.unwrap();
+    two.from.restore_session(id).await.unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_same(two.from(), Place { sessions: &store, media: Some(&media) }, id).await;
+    assert_eq!(store.read_session(live).await.unwrap().status, SessionStatus::Recording);
+    store.close().await;
 }

@@ -1,5 +1,7 @@
 //! A session's media as plain objects, whatever they are: listed, hashed, copied from one media store to another.
 
+use std::collections::HashMap;
+
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStoreExt as _, PutPayload, WriteMultipart};
@@ -35,6 +37,35 @@ impl MediaStore {
             Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
             Err(error) => Err(failed(&folder, "list a session's media", error)),
         }
+    }
+
+    /// Copies all media of all sessions into another media store, and returns how many objects were copied. Those that are there
+    /// in the same length are left as they are: a second backup copies what came since. What is erased meanwhile is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Backend`]; backing up again goes on where this one stopped.
+    pub async fn back_up(&self, to: &Self) -> Result<u64, MediaError> {
+        const OPERATION: &str = "back the media up";
+        let root = ObjectPath::default();
+        let listed = |store: &Self| store.objects.list(None).try_collect::<Vec<_>>();
+        let (here, there) = (listed(self).await, listed(to).await);
+        let there = there.map_err(|error| failed(&root, OPERATION, error))?;
+        let there: HashMap<_, _> = there.into_iter().map(|object| (object.location, object.size)).collect();
+        let mut copied = 0;
+        for object in here.map_err(|error| failed(&root, OPERATION, error))? {
+            if there.get(&object.location) == Some(&object.size) {
+                continue;
+            }
+            let object = MediaObject { path: object.location, size: object.size };
+            let bytes = match self.object_stream(&object).await {
+                Err(MediaError::NotFound { .. }) => continue,
+                bytes => bytes?,
+            };
+            to.put_object(&object, bytes).await?;
+            copied += 1;
+        }
+        Ok(copied)
     }
 
     /// Returns the CRC32C of an object's bytes.

@@ -103,7 +103,7 @@ impl<'a> Copying<'a> {
             self.copy_media().await?;
             self.copy_frames().await?;
         }
-        self.verify().await?;
+        verify(self.from, self.to, &self.session, &self.objects).await?;
         let id = self.session.id;
         let there = if self.there == There::Finished {
             Copied::AlreadyThere(self.to.sessions.read_session(id).await.map_err(TransferError::Write)?)
@@ -151,7 +151,7 @@ impl<'a> Copying<'a> {
             self.check_images(&stored)?;
             match to.append_encoded(id, term, &stored.chunk).await {
                 Ok(appended) => next = appended.frame_count.max(stored.extent.end_frame()),
-                Err(StoreError::OutOfOrder { .. }) => return Err(self.differs("chunks")),
+                Err(StoreError::OutOfOrder { .. }) => return Err(differs(id, "chunks")),
                 Err(error) => return Err(TransferError::Write(error)),
             }
             self.advance((stored.chunk.header.len() + stored.chunk.payload.len()) as u64);
@@ -168,59 +168,68 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// Compares the two sides.
-    async fn verify(&self) -> Result<(), TransferError> {
-        let id = self.session.id;
-        let there = self.to.sessions.read_session(id).await.map_err(TransferError::Write)?;
-        if there.frame_count != self.session.frame_count || there.duration != self.session.duration {
-            return Err(self.differs("frames"));
-        }
-        let mut next = 0;
-        while next < self.session.frame_count {
-            let here = encoded(self.from, id, next).await.map_err(TransferError::Read)?;
-            let there = encoded(self.to, id, next).await.map_err(TransferError::Write)?;
-            // The header has the checksum of the content: an equal one means the same frames.
-            if here.chunk.header != there.chunk.header && !same_frames(&here, &there) {
-                return Err(self.differs("frames"));
-            }
-            next = here.extent.end_frame().min(there.extent.end_frame());
-        }
-        let mine = self.from.sessions.markers(id).await.map_err(TransferError::Read)?;
-        let theirs = self.to.sessions.markers(id).await.map_err(TransferError::Write)?;
-        if mine != theirs {
-            return Err(self.differs("markers"));
-        }
-        self.verify_media().await
-    }
-
-    async fn verify_media(&self) -> Result<(), TransferError> {
-        let (Some(from), Some(to)) = (self.from.media, self.to.media) else { return Ok(()) };
-        let mut there = objects_by_path(to, self.session.id).await?;
-        for object in &self.objects {
-            let size = there.remove(object.path.as_ref());
-            let same = size == Some(object.size)
-                && from.object_crc(object).await.map_err(TransferError::ReadMedia)?
-                    == to.object_crc(object).await.map_err(TransferError::WriteMedia)?;
-            if !same {
-                return Err(self.differs(&format!("media `{}`", object.path)));
-            }
-        }
-        match there.into_keys().next() {
-            Some(path) => Err(self.differs(&format!("media `{path}`"))),
-            None => Ok(()),
-        }
-    }
-
-    fn differs(&self, what: &str) -> TransferError {
-        TransferError::Differs { id: self.session.id, what: what.to_owned() }
-    }
-
     fn advance(&mut self, bytes: u64) {
         // A session that was compacted meanwhile has other bytes than were counted.
         let Progress { done_bytes, total_bytes } = self.progress;
         self.progress.done_bytes = (done_bytes + bytes).min(total_bytes);
         (self.on_progress)(self.progress);
     }
+}
+
+/// Compares the two sides.
+async fn verify(
+    from: Place<'_>,
+    to: Place<'_>,
+    session: &SessionRecording,
+    objects: &[MediaObject],
+) -> Result<(), TransferError> {
+    let id = session.id;
+    let there = to.sessions.read_session(id).await.map_err(TransferError::Write)?;
+    if there.frame_count != session.frame_count || there.duration != session.duration {
+        return Err(differs(id, "frames"));
+    }
+    let mut next = 0;
+    while next < session.frame_count {
+        let here = encoded(from, id, next).await.map_err(TransferError::Read)?;
+        let there = encoded(to, id, next).await.map_err(TransferError::Write)?;
+        // The header has the checksum of the content: an equal one means the same frames.
+        if here.chunk.header != there.chunk.header && !same_frames(&here, &there) {
+            return Err(differs(id, "frames"));
+        }
+        next = here.extent.end_frame().min(there.extent.end_frame());
+    }
+    let mine = from.sessions.markers(id).await.map_err(TransferError::Read)?;
+    if mine != to.sessions.markers(id).await.map_err(TransferError::Write)? {
+        return Err(differs(id, "markers"));
+    }
+    verify_media(from, to, id, objects).await
+}
+
+async fn verify_media(
+    from: Place<'_>,
+    to: Place<'_>,
+    id: SessionId,
+    objects: &[MediaObject],
+) -> Result<(), TransferError> {
+    let (Some(from), Some(to)) = (from.media, to.media) else { return Ok(()) };
+    let mut there = objects_by_path(to, id).await?;
+    for object in objects {
+        let size = there.remove(object.path.as_ref());
+        let same = size == Some(object.size)
+            && from.object_crc(object).await.map_err(TransferError::ReadMedia)?
+                == to.object_crc(object).await.map_err(TransferError::WriteMedia)?;
+        if !same {
+            return Err(differs(id, &format!("media `{}`", object.path)));
+        }
+    }
+    match there.into_keys().next() {
+        Some(path) => Err(differs(id, &format!("media `{path}`"))),
+        None => Ok(()),
+    }
+}
+
+fn differs(id: SessionId, what: &str) -> TransferError {
+    TransferError::Differs { id, what: what.to_owned() }
 }
 
 /// Creates the session, or tells how far the one is that is there.

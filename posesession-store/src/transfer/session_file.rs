@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::media::{MediaError, MediaStore};
 use crate::query::SessionQuery;
 use crate::sqlite::connection::{Access, snapshot};
+use crate::sqlite::snapshot::{put_in_place, scratch_folder};
 use crate::store::SessionStore as _;
 
 /// Writes a finished session and its media into one new SQLite file, which every part of posesession opens as a store.
@@ -30,16 +31,11 @@ pub async fn export_session_file(
     on_progress: OnProgress<'_>,
 ) -> Result<(), SessionFileError> {
     let path = path.as_ref().to_owned();
-    let failed = |operation| {
-        let path = path.clone();
-        move |source| SessionFileError::File { operation, path, source }
-    };
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let scratch = tempfile::Builder::new().prefix(".posesession-export-").tempdir_in(folder);
-    let scratch = scratch.map_err(failed("make a folder beside"))?;
+    let scratch = scratch_folder(&path).map_err(|source| SessionFileError::File {
+        operation: "make a folder beside",
+        path: path.clone(),
+        source,
+    })?;
     let (draft, done) = (scratch.path().join("draft.db"), scratch.path().join("done.db"));
     let store = SqliteStore::open_with(&draft, Access::WriteUnsynced).await?;
     let media = MediaStore::open_sqlite_with(&draft, Access::WriteUnsynced).await?;
@@ -49,16 +45,11 @@ pub async fn export_session_file(
     drop(media);
     copied?;
     // The draft's pages lie as they were written; the snapshot has them in the order of their content.
-    let finish = {
-        let (path, folder) = (path.clone(), folder.to_owned());
-        move || -> Result<(), SessionFileError> {
-            snapshot(&draft, &done).map_err(|failure| failure.during("write the session's file"))?;
-            let moved = std::fs::File::open(&done)
-                .and_then(|file| file.sync_all())
-                .and_then(|()| std::fs::rename(&done, &path))
-                .and_then(|()| std::fs::File::open(&folder)?.sync_all());
-            moved.map_err(|source| SessionFileError::File { operation: "write", path, source })
-        }
+    let target = path.clone();
+    let finish = move || -> Result<(), SessionFileError> {
+        snapshot(&draft, &done).map_err(|failure| failure.during("write the session's file"))?;
+        let moved = put_in_place(&done, &target);
+        moved.map_err(|source| SessionFileError::File { operation: "write", path: target, source })
     };
     tokio::task::spawn_blocking(finish).await.map_err(|broken| SessionFileError::File {
         operation: "write",
