@@ -23,6 +23,9 @@ pub struct ServerConfig {
     pub body_timeout: Duration,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The largest file that may be imported, in bytes. It may take as long as it likes, but no piece of it longer than
+    /// [`Self::body_timeout`].
+    pub max_import_bytes: u64,
     /// How long a response may wait for its reader to take anything.
     pub write_timeout: Duration,
     /// How long a deleted session can be restored.
@@ -43,6 +46,7 @@ impl Default for ServerConfig {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             max_body_bytes: 1 << 20,
+            max_import_bytes: 8 << 30,
             write_timeout: Duration::from_secs(60),
             erase_after: Duration::from_secs(60),
             erase_every: Duration::from_secs(10),

@@ -77,10 +77,6 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_json", detail)
     }
 
-    pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", detail)
-    }
-
     /// Returns the problem document.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let problem = Problem {

@@ -5,6 +5,7 @@ mod sessions;
 mod frames;
 mod angles;
 mod media;
+mod transfer;
 mod sockets;
 
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub(crate) fn api() -> Vec<Route> {
         Route::new("/healthz", &["get"], get(health::healthz)),
         Route::new("/metrics", &["get"], get(health::metrics)),
         Route::new("/api/openapi.json", &["get"], get(openapi::document)),
-        Route::new("/api/sessions", &["get", "post"], get(sessions::list).post(sessions::import)),
+        Route::new("/api/sessions", &["get", "post"], get(sessions::list).post(transfer::import)),
         Route::new(
             "/api/sessions/{id}",
             &["delete", "get", "patch"],
@@ -82,7 +83,7 @@ pub(crate) fn api() -> Vec<Route> {
         Route::new("/api/sessions/{id}/frames/{n}/image", &["get"], get(media::image)),
         Route::new("/api/sessions/{id}/angles", &["get"], get(angles::plot)),
         Route::new("/api/sessions/{id}/video", &["get"], get(media::video)),
-        Route::new("/api/sessions/{id}/export", &["get"], get(frames::export)),
+        Route::new("/api/sessions/{id}/export", &["get"], get(transfer::export)),
         Route::new("/api/streams", &["get"], get(sockets::streams)),
         Route::new("/api/vision", &["get"], get(vision::describe)),
         Route::new("/ws/pose", &["get"], get(sockets::pose)),

@@ -125,8 +125,3 @@ pub(crate) async fn restore(
 ) -> ApiResult<Json<SessionRecording>> {
     Ok(Json(state.storage.store().restore_session(session_id(&id)?).await?))
 }
-
-/// Imports a session; no format is there yet.
-pub(crate) async fn import() -> ApiError {
-    ApiError::unsupported("sessions can't be imported yet: record them over /ws/pose")
-}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails the test")]
 
 mod support;
+mod transfer;
 mod pages;
 mod guard;
 mod sessions;

@@ -308,10 +308,3 @@ async fn ids_that_are_none_name_no_session() {
         }
     }
 }
-
-#[tokio::test]
-async fn import_says_that_it_is_not_there_yet() {
-    let server = TestServer::start().await;
-    let sent = server.request(Method::POST, "/api/sessions").body("x").send().await.unwrap();
-    assert_problem(sent, 501, "unsupported").await;
-}
