@@ -27,7 +27,7 @@ def test_several_persons_have_rows_of_their_own(store: ps.Store) -> None:
     pair[3:, 1] = np.nan
     table = record(store, times, pair).to_pandas()
     assert len(table) == 10 + 3
-    assert list(table["frame_number"][:6]) == [0, 0, 1, 1, 2, 2]
+    assert list(table["frame_number"].iloc[:6]) == [0, 0, 1, 1, 2, 2]
     assert table.groupby("track_id").size().tolist() == [10, 3]
 
 
