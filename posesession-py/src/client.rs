@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 
 use crate::convert::session_id;
 use crate::errors::{self, bad_argument};
-use crate::record::{NativeRecording, Start};
+use crate::record::{NativePublication, NativeRecording, Start};
 use crate::replay::{Begin, NativeReplay, patience};
 use crate::runtime::wait;
 
@@ -78,6 +78,23 @@ impl NativeClient {
         let url = format!("ws://{}/ws/pose", self.authority);
         let connected = self.connected(RecordClient::connect(&url));
         wait(py, NativeRecording::begin(connected, start, None))?
+    }
+
+    #[pyo3(signature = (stream, *, skeleton=None, fps=None, take_over=false))]
+    fn publish(
+        &self,
+        py: Python<'_>,
+        stream: String,
+        skeleton: Option<&Bound<'_, PyAny>>,
+        fps: Option<f64>,
+        take_over: bool,
+    ) -> PyResult<NativePublication> {
+        let mut start = Start::new(String::new(), skeleton, String::new(), None, fps)?;
+        start.publish.stream = Some(stream);
+        start.publish.take_over = take_over;
+        let url = format!("ws://{}/ws/pose", self.authority);
+        let connected = self.connected(RecordClient::connect(&url));
+        wait(py, NativePublication::begin(connected, start))?
     }
 
     #[pyo3(signature = (id, *, rate=1.0, start=None, end=None, r#loop="none", autoplay=true))]

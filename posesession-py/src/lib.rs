@@ -29,7 +29,7 @@ mod _native {
     #[pymodule_export]
     use crate::client::NativeClient;
     #[pymodule_export]
-    use crate::record::NativeRecording;
+    use crate::record::{NativePublication, NativeRecording};
     #[pymodule_export]
     use crate::replay::{NativeFrame, NativeReplay};
     #[pymodule_export]

@@ -122,3 +122,20 @@ def test_copies_of_remote_sessions(server: ps.Server, store: ps.Store) -> None:
     copy = session.copy_to(store)
     np.testing.assert_array_equal(copy.keypoints, session.keypoints)
     assert copy.id == session.id
+
+
+def test_a_stream_is_published_without_being_recorded(server: ps.Server) -> None:
+    client = server.connect()
+    times, values = squat(30)
+    with client.publish("camera 2", skeleton="mediapipe_33", fps=30.0) as stream:
+        for time, keypoints in zip(times, values):
+            stream.push(time, keypoints)
+        assert (stream.session_id, stream.stored_through, stream.refused_count) == (None, None, 0)
+        assert stream.skeleton is not None and stream.skeleton.name == "mediapipe_33"
+        assert repr(stream) == "Publication(not recorded, 30 frames)"
+        with pytest.raises(ps.errors.ServerRefusedError) as caught:
+            client.publish("camera 2")
+        assert caught.value.code == "stream_busy"
+    assert client.sessions() == []
+    with pytest.raises(ps.errors.RecordingStateError, match="publish it anew"):
+        stream.push(1.0, values[0])

@@ -22,6 +22,7 @@ from posesession.client import Client, connect
 from posesession.component import ComponentView
 from posesession.errors import PosesessionError
 from posesession.frame import Frame
+from posesession.publication import Publication
 from posesession.recording import Recording
 from posesession.replay import Replay, ReplayState
 from posesession.server import Server, serve
@@ -36,6 +37,7 @@ __all__ = [
     "ComponentView",
     "Frame",
     "PosesessionError",
+    "Publication",
     "Recording",
     "Replay",
     "ReplayState",

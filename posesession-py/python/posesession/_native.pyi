@@ -258,6 +258,42 @@ class NativeRecording:
         """End the recording and erase it."""
 
 @final
+class NativePublication:
+    """A stream to a server that somebody else may record. One that is dropped is closed."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that the stream is recorded into now."""
+
+    @property
+    def skeleton(self) -> dict[str, Any] | None: ...
+    @property
+    def frame_count(self) -> int:
+        """How many frames were taken so far."""
+
+    @property
+    def stored_through(self) -> int | None:
+        """As that of a recording; None while nobody records."""
+
+    @property
+    def refused_count(self) -> int: ...
+    def push(
+        self,
+        timestamp: float,
+        values: NDArray[np.float32],
+        track_ids: NDArray[np.int64] | None = None,
+        image: bytes | None = None,
+        frame_number: int | None = None,
+    ) -> None:
+        """Take a frame, as that of a recording."""
+
+    def flush(self) -> None:
+        """Wait until all that was pushed is durable, if somebody records it."""
+
+    def close(self) -> None:
+        """End the stream; what was pushed is sent before."""
+
+@final
 class NativeReplay:
     """Frames at their times. A caller who is late gets the frame that is due now; those in between are skipped, never queued."""
 
@@ -329,6 +365,16 @@ class NativeClient:
         take_over: bool = False,
     ) -> NativeRecording:
         """Publish a stream and record it."""
+
+    def publish(
+        self,
+        stream: str,
+        *,
+        skeleton: str | dict[str, Any] | None = None,
+        fps: float | None = None,
+        take_over: bool = False,
+    ) -> NativePublication:
+        """Publish a stream that others may record."""
 
     def replay(
         self,

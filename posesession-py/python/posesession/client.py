@@ -8,6 +8,7 @@ from posesession import _native
 from posesession._http import Http
 from posesession._remote import RemoteSource
 from posesession._source import Facts
+from posesession.publication import Publication
 from posesession.recording import Recording
 from posesession.session import Session
 from posesession.skeleton import Skeleton
@@ -108,6 +109,24 @@ class Client:
             take_over=take_over,
         )
         return Recording(native, self.session)
+
+    def publish(
+        self,
+        stream: str = "default",
+        *,
+        skeleton: str | Skeleton | dict[str, Any] | None = None,
+        fps: float | None = None,
+        take_over: bool = False,
+    ) -> Publication:
+        """Publishes a stream without recording it: the server's pages show it live, and anybody may record it.
+
+        `fps`: the rate that gaps are judged by until it is measured. `take_over`: also if another program publishes it.
+
+        Raises:
+            ServerRefusedError: As its `code` says: ``stream_busy``...
+        """
+        facts = skeleton.to_dict() if isinstance(skeleton, Skeleton) else skeleton
+        return Publication(self._native.publish(stream, skeleton=facts, fps=fps, take_over=take_over))
 
     def restore(self, id: str) -> Session:
         """Brings back a session that was deleted and not erased yet.

@@ -24,13 +24,23 @@ pub(crate) enum Command {
     Mark { label: String, timestamp: Option<Timestamp>, reply: Reply<()> },
     Pause { reply: Reply<()> },
     Resume { reply: Reply<()> },
-    Stop { reply: Reply<Finalized> },
-    Discard { reply: Reply<()> },
+    Stop { session: SessionId, reply: Reply<Finalized> },
+    Discard { session: SessionId, reply: Reply<()> },
 }
 
-/// What is known of the recording.
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    /// One recording, at whose end it ends.
+    Recording(SessionId),
+    /// Publishing, for whoever records the stream: now a session, now none.
+    Publication { session: Option<SessionId> },
+}
+
+/// What is known of the frames' fate.
 #[derive(Debug)]
 pub(super) struct Shared {
+    purpose: Purpose,
     known: Mutex<Known>,
     /// Told at every change that somebody may wait for.
     changed: Notify,
@@ -38,6 +48,8 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 struct Known {
+    /// Which session the frames go to.
+    session: Option<SessionId>,
     status: SessionStatus,
     stored_through: Option<u64>,
     refusals: VecDeque<ProtocolError>,
@@ -50,8 +62,13 @@ struct Known {
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(purpose: Purpose) -> Self {
+        let session = match purpose {
+            Purpose::Recording(session) => Some(session),
+            Purpose::Publication { session } => session,
+        };
         let known = Known {
+            session,
             status: SessionStatus::Recording,
             stored_through: None,
             refusals: VecDeque::new(),
@@ -60,11 +77,15 @@ impl Shared {
             failure: None,
             has_ended: false,
         };
-        Self { known: Mutex::new(known), changed: Notify::new() }
+        Self { purpose, known: Mutex::new(known), changed: Notify::new() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.known().session
     }
 
     pub(super) fn status(&self) -> SessionStatus {
@@ -87,8 +108,9 @@ impl Shared {
         self.known().refusals.pop_front()
     }
 
-    /// Waits until everything up to a number is durable or settled; returns whether it is, or the recording ended before.
-    pub(super) async fn stored(&self, number: u64) -> bool {
+    /// Waits until everything up to a number is durable or settled; returns whether it is, or all ended before. What nobody
+    /// records is settled.
+    pub(super) async fn settled(&self, number: u64) -> bool {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             // From here on a change is heard, also one before the next line.
@@ -101,6 +123,9 @@ impl Shared {
                 if known.has_ended {
                     return false;
                 }
+                if known.session.is_none() {
+                    return true;
+                }
             }
             changed.await;
         }
@@ -112,11 +137,19 @@ impl Shared {
         match (known.failure.take(), &known.trouble) {
             (Some(failure), _) => errors::client(failure),
             (None, Some(trouble)) => errors::protocol(trouble),
-            (None, None) => errors::RecordingStateError::new_err(format!(
-                "the recording has ended: it is {}",
-                known.status
-            )),
+            (None, None) => {
+                drop(known);
+                self.has_ended()
+            }
         }
+    }
+
+    /// Says that no more frames are taken.
+    pub(super) fn has_ended(&self) -> PyErr {
+        errors::RecordingStateError::new_err(match self.purpose {
+            Purpose::Recording(_) => format!("the recording has ended: it is {}", self.status()),
+            Purpose::Publication { .. } => "the stream is closed: publish it anew".to_owned(),
+        })
     }
 
     fn note(&self, event: RecordEvent) {
@@ -131,7 +164,18 @@ impl Shared {
                 }
             }
             RecordEvent::Error(error) => known.trouble = Some(error),
-            RecordEvent::Stopped { .. } if known.status.is_live() => known.status = SessionStatus::Completed,
+            RecordEvent::Started { session_id } => {
+                known.session = Some(session_id);
+                known.stored_through = None;
+            }
+            RecordEvent::Stopped { .. } => {
+                if known.status.is_live() {
+                    known.status = SessionStatus::Completed;
+                }
+                if matches!(self.purpose, Purpose::Publication { .. }) {
+                    known.session = None;
+                }
+            }
             _ => {}
         }
     }
@@ -146,10 +190,9 @@ impl Shared {
     }
 }
 
-/// Serves a recording until it is stopped, discarded, let go of, or its connection ends.
+/// Serves a connection until its recording is stopped or discarded, it is let go of, or it ends.
 pub(super) async fn drive<T: Transport>(
     mut client: RecordClient<T>,
-    session: SessionId,
     mut commands: mpsc::Receiver<Command>,
     shared: std::sync::Arc<Shared>,
 ) {
@@ -158,7 +201,7 @@ pub(super) async fn drive<T: Transport>(
             command = commands.recv() => match command {
                 // Let go of: the other end sees the connection end.
                 None => break None,
-                Some(command) => match obey(&mut client, session, command).await {
+                Some(command) => match obey(&mut client, command).await {
                     Ok(true) => {}
                     Ok(false) => break None,
                     Err(error) => break Some(error),
@@ -171,7 +214,10 @@ pub(super) async fn drive<T: Transport>(
                     break Some(ClientError::Refused(error));
                 }
                 Ok(event) => {
-                    let is_end = matches!(&event, RecordEvent::Stopped { session_id } if *session_id == session);
+                    let is_end = match (&event, shared.purpose) {
+                        (RecordEvent::Stopped { session_id }, Purpose::Recording(session)) => *session_id == session,
+                        _ => false,
+                    };
                     shared.note(event);
                     shared.changed.notify_waiters();
                     if is_end {
@@ -187,12 +233,8 @@ pub(super) async fn drive<T: Transport>(
     let _goodbye = client.close().await;
 }
 
-/// Does what it is told; returns whether the recording goes on.
-async fn obey<T: Transport>(
-    client: &mut RecordClient<T>,
-    session: SessionId,
-    command: Command,
-) -> Result<bool, ClientError> {
+/// Does what it is told; returns whether it goes on.
+async fn obey<T: Transport>(client: &mut RecordClient<T>, command: Command) -> Result<bool, ClientError> {
     // Who doesn't wait for the answer any more has been interrupted.
     match command {
         Command::Frame { number, timestamp, pose, image } => {
@@ -210,13 +252,13 @@ async fn obey<T: Transport>(
         Command::Resume { reply } => {
             let _gone = reply.send(client.resume_recording().await);
         }
-        Command::Stop { reply } => {
+        Command::Stop { session, reply } => {
             let stopped = client.stop_recording(Some(session)).await;
             let is_over = stopped.is_ok();
             let _gone = reply.send(stopped);
             return Ok(!is_over);
         }
-        Command::Discard { reply } => {
+        Command::Discard { session, reply } => {
             let discarded = client.discard_recording(Some(session)).await;
             let is_over = discarded.is_ok();
             let _gone = reply.send(discarded);

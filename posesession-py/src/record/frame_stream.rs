@@ -1,0 +1,164 @@
+//! Frames out to the other end of the record protocol: what a recording and a publication have in common.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
+use posesession_core::Skeleton;
+use posesession_ws::protocol::{Publish, SkeletonRef};
+use posesession_ws::{ClientError, RecordClient, Transport};
+use pyo3::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+
+use super::connection::{Command, Purpose, Shared, drive};
+use super::incoming;
+use crate::errors;
+use crate::runtime::{Owner, runtime, wait};
+
+/// How many frames may be on their way to the other end.
+const QUEUE: usize = 64;
+
+/// A connection that publishes frames, served by a task of its own.
+#[derive(Debug)]
+pub(super) struct FrameStream {
+    owner: Owner,
+    commands: Mutex<Option<mpsc::Sender<Command>>>,
+    numbering: Mutex<Numbering>,
+    shared: Arc<Shared>,
+    publish: Publish,
+}
+
+/// What is known of the frames before the next.
+#[derive(Debug, Default)]
+struct Numbering {
+    skeleton: Option<Skeleton>,
+    next: u64,
+    last: Option<u64>,
+    taken: u64,
+}
+
+impl FrameStream {
+    /// Takes over the connection of a client that publishes.
+    pub(super) fn open<T: Transport + 'static>(
+        client: RecordClient<T>,
+        publish: Publish,
+        skeleton: Option<Skeleton>,
+        purpose: Purpose,
+    ) -> PyResult<Self> {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared::new(purpose));
+        runtime()?.spawn(drive(client, queue, Arc::clone(&shared)));
+        Ok(Self {
+            owner: Owner::this_process(),
+            commands: Mutex::new(Some(commands)),
+            numbering: Mutex::new(Numbering { skeleton, ..Numbering::default() }),
+            shared,
+            publish,
+        })
+    }
+
+    fn numbering(&self) -> MutexGuard<'_, Numbering> {
+        self.numbering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what the task knows.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn skeleton(&self) -> Option<Skeleton> {
+        self.numbering().skeleton.clone()
+    }
+
+    /// Returns how many frames were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.numbering().taken
+    }
+
+    /// Returns the way to the task, while it takes frames.
+    pub(super) fn commands(&self) -> PyResult<mpsc::Sender<Command>> {
+        self.owner.check("recording")?;
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        commands.ok_or_else(|| self.shared.has_ended())
+    }
+
+    /// Returns the way to the task for those who don't keep it going.
+    pub(super) fn weak_commands(&self) -> Option<mpsc::WeakSender<Command>> {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.as_ref().map(mpsc::Sender::downgrade)
+    }
+
+    /// Hands a command to the task and waits for its answer.
+    pub(super) fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        command: impl FnOnce(oneshot::Sender<Result<T, ClientError>>) -> Command + Send,
+    ) -> PyResult<T> {
+        let commands = self.commands()?;
+        let answer = wait(py, async {
+            let (reply, answer) = oneshot::channel();
+            if commands.send(command(reply)).await.is_err() {
+                return None;
+            }
+            answer.await.ok()
+        })?;
+        match answer {
+            Some(answer) => answer.map_err(errors::client),
+            None => Err(self.shared.why_it_ended()),
+        }
+    }
+
+    /// Takes a frame. See `_native.pyi`.
+    pub(super) fn push(
+        &self,
+        py: Python<'_>,
+        timestamp: f64,
+        values: &PyReadonlyArrayDyn<'_, f32>,
+        track_ids: Option<&PyReadonlyArray1<'_, i64>>,
+        image: Option<&[u8]>,
+        frame_number: Option<u64>,
+    ) -> PyResult<()> {
+        let commands = self.commands()?;
+        let timestamp = crate::convert::timestamp(timestamp)?;
+        let (pose, inferred) = {
+            let numbering = self.numbering();
+            incoming::pose(values, track_ids, numbering.skeleton.as_ref())?
+        };
+        if let Some(skeleton) = inferred {
+            let publish =
+                Publish { skeleton: Some(SkeletonRef::Full(skeleton.clone())), ..self.publish.clone() };
+            self.ask(py, |reply| Command::Publish { publish: Box::new(publish), reply })?;
+            self.numbering().skeleton = Some(skeleton);
+        }
+        let image = image.map(<[u8]>::to_vec).unwrap_or_default();
+        let number = {
+            let mut numbering = self.numbering();
+            let number = frame_number.unwrap_or(numbering.next);
+            numbering.next = number.saturating_add(1).max(numbering.next);
+            numbering.last = numbering.last.max(Some(number));
+            numbering.taken += 1;
+            number
+        };
+        let frame = Command::Frame { number, timestamp, pose, image };
+        let sent = match commands.try_send(frame) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(frame)) => wait(py, commands.send(frame))?.is_ok(),
+        };
+        if !sent {
+            return Err(self.shared.why_it_ended());
+        }
+        self.shared.take_refusal().map_or(Ok(()), |refusal| Err(errors::refused(&refusal)))
+    }
+
+    /// Waits until all that was pushed is durable, or settled otherwise.
+    pub(super) fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        self.commands()?;
+        let Some(last) = self.numbering().last else { return Ok(()) };
+        if wait(py, self.shared.settled(last))? { Ok(()) } else { Err(self.shared.why_it_ended()) }
+    }
+
+    /// Lets go of the task: no more commands. It says goodbye once it has done what it was told.
+    pub(super) fn end(&self) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
