@@ -15,12 +15,12 @@ use crate::{Access, Storage, StoragePlace};
 const EXAMPLES: &str = "\
 Examples:
   posesession copy data postgres://me@localhost/poses --to-media /srv/media
-                                                 all sessions of a data folder into Postgres
-  posesession copy postgres://me@localhost/poses laptop.db --from-media /srv/media --session Squat
-                                                 one session out of it, into a file
+      all sessions of a data folder into Postgres
+  posesession copy ./data laptop.db --session Squat
+      one session into a file
 
-Copies are verified. What is at the destination already is left as it is; a copy that was broken off goes on where it
-stopped. Sessions that are being recorded are left out.";
+Copies are verified. What is at the destination already is left as it is; a copy that was broken off goes on where \
+it stopped. Sessions that are being recorded are left out.";
 
 /// Copies sessions with their media from one place to another
 #[derive(Debug, Args)]

@@ -15,10 +15,14 @@ use crate::{Access, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession export Squat squat.db               all of it in one file: `import` and every --database read it
-  posesession export Squat squat.csv              a table, a column for each number
-  posesession export Squat --format csv-long      a table to stdout, a line for each keypoint
-  posesession export Squat | jq .timestamp        JSON Lines to stdout";
+  posesession export Squat squat.db
+      all of it in one file: `import` and every --database read it
+  posesession export Squat squat.csv
+      a table, a column for each number
+  posesession export Squat --format csv-long
+      a table to stdout, a line for each keypoint
+  posesession export Squat | gzip > squat.jsonl.gz
+      JSON Lines to stdout";
 
 /// Writes a session into a file: SQLite with media, JSON Lines or CSV
 #[derive(Debug, Args)]

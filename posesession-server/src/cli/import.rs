@@ -19,13 +19,17 @@ use crate::{Access, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession import squat.db                          a session that `export` wrote, whole
-  posesession import landmarks.jsonl --name Squat      MediaPipe's landmarks, an object a line
-  posesession import poses.csv --fps 30                a table without times
-  some_program | posesession import - --format jsonl   from stdin
+  posesession import squat.db
+      a session that `export` wrote, whole
+  posesession import landmarks.jsonl --name Squat
+      MediaPipe's landmarks, an object a line
+  posesession import poses.csv --fps 30
+      a table without times
+  some_program | posesession import - --format jsonl
+      from stdin
 
-What is read is described in docs/file-formats.md. A broken file is refused with line and column, and nothing of it is
-imported.";
+What is read is described in docs/file-formats.md. A broken file is refused with line and column, and nothing of it \
+is imported.";
 
 /// Makes sessions of files: SQLite as exported, JSON Lines, CSV
 #[derive(Debug, Args)]

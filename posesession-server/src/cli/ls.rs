@@ -12,10 +12,14 @@ use crate::Access;
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession ls                              all sessions, newest first
-  posesession ls squat anna                   those with both words in name, description or metadata
-  posesession ls --sort duration --limit 5    the five longest
-  posesession ls --json | jq -r .id           one JSON object a line, as in the HTTP API";
+  posesession ls
+      all sessions, newest first
+  posesession ls squat anna
+      those with both words in name, description or metadata
+  posesession ls --sort duration --limit 5
+      the five longest
+  posesession ls --json | jq -r .id
+      one JSON object a line, as in the HTTP API";
 
 /// Lists the sessions
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use crate::{Access, Storage, StoragePlace};
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
     /// The folder where sessions are kept: posesession.db and media/
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "POSESESSION_DATA")]
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "POSESESSION_DATA", hide_env_values = true)]
     #[arg(help_heading = "Where sessions are")]
     data: PathBuf,
     /// Or another database: an SQLite file (its media are in the file or beside it, in FILE-media/), or
@@ -20,7 +20,7 @@ pub(super) struct PlaceArgs {
     #[arg(help_heading = "Where sessions are")]
     database: Option<StoragePlace>,
     /// The folder with images and videos, if they are elsewhere
-    #[arg(long, value_name = "DIR", env = "POSESESSION_MEDIA")]
+    #[arg(long, value_name = "DIR", env = "POSESESSION_MEDIA", hide_env_values = true)]
     #[arg(help_heading = "Where sessions are")]
     media: Option<PathBuf>,
 }

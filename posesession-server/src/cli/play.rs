@@ -18,13 +18,17 @@ use crate::Access;
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession play Squat                          one JSON object a frame, in real time
-  posesession play Squat --rate 0.5 --loop        at half speed, again and again
-  posesession play Squat --from 2 --to 4.5        a part of it
-  posesession play Squat --no-pace > squat.jsonl  all frames as fast as they can be read
+  posesession play Squat
+      one JSON object a frame, in real time
+  posesession play Squat --rate 0.5 --loop
+      at half speed, again and again
+  posesession play Squat --from 2 --to 4.5
+      a part of it
+  posesession play Squat --no-pace > squat.jsonl
+      all frames as fast as they can be read
 
-The lines are those of `export --format jsonl` without its first one. A session that is being recorded is followed until
-its end.";
+The lines are those of `export --format jsonl` without its first one. A session that is being recorded is followed \
+until its end.";
 
 /// How often a session that is being recorded is looked at for more.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

@@ -24,13 +24,16 @@ use crate::Access;
 
 const EXAMPLES: &str = "\
 Examples:
-  pose_program | posesession record --name Squat            record what the program prints until it ends
-  pose_program | posesession record --skeleton coco_17      say what the keypoints are
-  posesession play Squat | posesession record --name Again  a copy, in real time
+  pose_program | posesession record --name Squat
+      record what the program prints until it ends
+  pose_program | posesession record --skeleton coco_17
+      say what the keypoints are
+  posesession play Squat | posesession record --name Again
+      a copy, in real time
 
-A line is a frame: {\"timestamp\": SECONDS, \"landmarks\": [{\"x\":..,\"y\":..,\"z\":..,\"visibility\":..},...]} or another shape of
-docs/file-formats.md. Frames are stored as they come. Ctrl-C finishes the session, as the end of the input does; so does a
-broken line, which is told.";
+A line is a frame: {\"timestamp\": SECONDS, \"landmarks\": [{\"x\":..,\"y\":..,\"z\":..,\"visibility\":..},...]} or \
+another shape of docs/file-formats.md. Frames are stored as they come. Ctrl-C finishes the session, as the end of \
+the input does; so does a broken line, which is told.";
 
 /// How many frames are read ahead of the store.
 const FRAMES_AHEAD: usize = 256;
@@ -43,7 +46,7 @@ pub(super) struct Record {
     #[arg(long)]
     name: Option<String>,
     /// Free text about it
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
     /// The keypoints, if the lines don't tell: a preset such as mediapipe_33 or coco_17
     #[arg(long, value_parser = super::preset)]

@@ -13,9 +13,12 @@ use crate::{Access, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession rm Squat               ask, then delete it; the next server that runs erases it for good
-  posesession rm --erase 0198c2a1    erase it at once: frames, markers, images and video
-  posesession rm --all --yes         delete everything without asking";
+  posesession rm Squat
+      ask, then delete it; the next server that runs erases it for good
+  posesession rm --erase 0198c2a1
+      erase it at once: frames, markers, images and video
+  posesession rm --all --yes
+      delete everything without asking";
 
 /// Deletes sessions
 #[derive(Debug, Args)]

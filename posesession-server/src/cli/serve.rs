@@ -15,15 +15,18 @@ use crate::{Origin, ServerConfig, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession serve                                    listen on http://127.0.0.1:8787, keep sessions in ./data
-  posesession serve --listen 127.0.0.1:0               take any free port; the first line printed says which
-  posesession serve --data ~/poses --listen [::1]:80   keep sessions elsewhere, listen on IPv6
+  posesession serve
+      listen on http://127.0.0.1:8787, keep sessions in ./data
+  posesession serve --listen 127.0.0.1:0
+      take any free port; the first line printed says which
+  posesession serve --data ~/poses --listen [::1]:80
+      keep sessions elsewhere, listen on IPv6
   posesession serve --database postgres://me@localhost/poses --media /srv/media
-                                                       keep sessions in a database, images and videos in a folder
+      keep sessions in a database, images and videos in a folder
   posesession serve --allow-origin http://localhost:8000
-                                                       let the pages of a site of your own show and record sessions
+      let the pages of a site of your own show and record sessions
 
-The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C finishes the
+The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C finishes the \
 recordings and stops; a second Ctrl-C stops at once.";
 
 /// Serves the pages, the HTTP API and the two WebSockets, to this machine alone.

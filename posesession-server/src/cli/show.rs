@@ -16,9 +16,12 @@ use crate::Access;
 
 const EXAMPLES: &str = "\
 Examples:
-  posesession show Squat              facts, how good the recording is, and a picture of the body
-  posesession show Squat --at 3.2     the picture of 3.2 s
-  posesession show 0198c2a1 --json    session, markers and quality as one JSON object";
+  posesession show Squat
+      facts, how good the recording is, and a picture of the body
+  posesession show Squat --at 3.2
+      the picture of 3.2 s
+  posesession show 0198c2a1 --json
+      session, markers and quality as one JSON object";
 
 /// How wide and high the picture is where the terminal doesn't say more.
 const CANVAS_COLUMNS: usize = 64;
