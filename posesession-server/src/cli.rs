@@ -17,6 +17,7 @@ mod play;
 mod export;
 mod import;
 mod copy;
+mod backup;
 mod rm;
 mod completions;
 
@@ -68,6 +69,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Copy(copy::Copy),
+    Backup(backup::Backup),
     Rm(rm::Rm),
     Completions(completions::Completions),
 }
@@ -103,6 +105,7 @@ impl Cli {
             Command::Export(export) => running::run(export.run()),
             Command::Import(import) => running::run(import.run()),
             Command::Copy(copy) => running::run(copy.run()),
+            Command::Backup(backup) => running::run(backup.run()),
             Command::Rm(rm) => running::run(rm.run()),
             Command::Completions(completions) => completions.run(),
         };

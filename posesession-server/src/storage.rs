@@ -2,6 +2,7 @@
 
 mod lock_file;
 mod place;
+mod backup;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use posesession_store::{
 };
 use thiserror::Error;
 
+pub use self::backup::BackupError;
 use self::lock_file::LockFile;
 pub use self::place::{Access, PlaceError, StoragePlace};
 

@@ -11,7 +11,13 @@ use crate::{Access, Storage, StoragePlace};
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
     /// The folder where sessions are kept: posesession.db and media/
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "POSESESSION_DATA", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./data",
+        env = "POSESESSION_DATA",
+        hide_env_values = true
+    )]
     #[arg(help_heading = "Where sessions are")]
     data: PathBuf,
     /// Or another database: an SQLite file (its media are in the file or beside it, in FILE-media/), or

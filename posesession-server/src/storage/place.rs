@@ -158,7 +158,8 @@ impl StoragePlace {
         Ok(Some(media))
     }
 
-    fn database_file(&self) -> PathBuf {
+    /// Returns the database's file; an empty path for a Postgres database.
+    pub(super) fn database_file(&self) -> PathBuf {
         match &self.sessions {
             Sessions::Folder(folder) => folder.join(DATABASE_FILE),
             Sessions::File(file) => file.clone(),
@@ -175,7 +176,7 @@ impl StoragePlace {
         }
     }
 
-    fn make_folders(&self) -> Result<(), StorageError> {
+    pub(super) fn make_folders(&self) -> Result<(), StorageError> {
         let folder = match &self.sessions {
             Sessions::Folder(folder) => folder.as_path(),
             Sessions::File(file) => match file.parent() {

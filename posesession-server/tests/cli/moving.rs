@@ -1,4 +1,4 @@
-//! `export`, `import`, `copy`: sessions out, in and over.
+//! `export`, `import`, `copy`, `backup`: sessions out, in and over.
 
 use std::path::Path;
 
@@ -129,4 +129,25 @@ fn a_recording_that_breaks_off_keeps_what_came() {
     let empty = run_with_input(folder, &["record"], "");
     assert_eq!(empty.code, 7, "{}", empty.said);
     assert_eq!(sessions(folder, &[]).len(), 1);
+}
+
+#[test]
+fn a_backup_has_everything_and_replaces_nothing() {
+    let (folder, ids) = folder_with(&["Squat", "Lunge"]);
+    let folder = folder.path();
+    let video = folder.join("data/media").join(ids[0].to_string()).join("video.webm");
+    std::fs::create_dir_all(video.parent().unwrap()).unwrap();
+    std::fs::write(&video, "no real video").unwrap();
+    for (to, place, media) in [
+        ("safe", &["--data", "safe"][..], "safe/media"),
+        ("safe.db", &["--database", "safe.db"], "safe.db-media"),
+    ] {
+        ok(folder, &["backup", to]);
+        assert_eq!(sessions(folder, place), sessions(folder, &[]), "{to}");
+        let copied = folder.join(media).join(ids[0].to_string()).join("video.webm");
+        assert_eq!(std::fs::read(copied).unwrap(), b"no real video", "{to}");
+        let again = run_in(folder, &["backup", to]);
+        assert_eq!(again.code, 1);
+        assert!(again.said.contains("is there already"), "{}", again.said);
+    }
 }
