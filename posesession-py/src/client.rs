@@ -59,21 +59,21 @@ impl NativeClient {
         format!("http://{}", self.authority)
     }
 
-    #[pyo3(signature = (name, *, skeleton=None, description=String::new(), metadata=None, fps=None, stream=String::from("default"), take_over=false))]
+    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None, stream="default", take_over=false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn record(
         &self,
         py: Python<'_>,
         name: String,
         skeleton: Option<&Bound<'_, PyAny>>,
-        description: String,
+        description: &str,
         metadata: Option<&Bound<'_, PyDict>>,
         fps: Option<f64>,
-        stream: String,
+        stream: &str,
         take_over: bool,
     ) -> PyResult<NativeRecording> {
         let mut start = Start::new(name, skeleton, description, metadata, fps)?;
-        start.publish.stream = Some(stream);
+        start.publish.stream = Some(stream.to_owned());
         start.publish.take_over = take_over;
         let url = format!("ws://{}/ws/pose", self.authority);
         let connected = self.connected(RecordClient::connect(&url));
@@ -89,7 +89,7 @@ impl NativeClient {
         fps: Option<f64>,
         take_over: bool,
     ) -> PyResult<NativePublication> {
-        let mut start = Start::new(String::new(), skeleton, String::new(), None, fps)?;
+        let mut start = Start::new(String::new(), skeleton, "", None, fps)?;
         start.publish.stream = Some(stream);
         start.publish.take_over = take_over;
         let url = format!("ws://{}/ws/pose", self.authority);

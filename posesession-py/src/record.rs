@@ -54,7 +54,7 @@ impl Start {
     pub(crate) fn new(
         name: String,
         skeleton: Option<&Bound<'_, PyAny>>,
-        description: String,
+        description: &str,
         metadata: Option<&Bound<'_, pyo3::types::PyDict>>,
         fps: Option<f64>,
     ) -> PyResult<Self> {
@@ -73,7 +73,7 @@ impl Start {
             },
             start: StartRecording {
                 name,
-                description,
+                description: description.to_owned(),
                 metadata: metadata.map(crate::convert::to_json).transpose()?.unwrap_or_default(),
                 ..StartRecording::default()
             },

@@ -31,17 +31,17 @@ pub(crate) struct NativeServer {
 #[pymethods]
 impl NativeServer {
     #[staticmethod]
-    #[pyo3(signature = (*, listen="127.0.0.1:8787", place="./data", media=None, vision=None, allow_origins=Vec::new()))]
+    #[pyo3(signature = (*, listen="127.0.0.1:8787", place="./data", media=None, vision=None, allow_origins=None))]
     fn start(
         py: Python<'_>,
         listen: &str,
         place: &str,
         media: Option<&str>,
         vision: Option<PathBuf>,
-        allow_origins: Vec<String>,
+        allow_origins: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let place = place::named(place, media)?;
-        let origins = allow_origins.iter().map(|text| text.parse::<Origin>().map_err(bad_argument));
+        let origins = allow_origins.iter().flatten().map(|text| text.parse::<Origin>().map_err(bad_argument));
         let mut config = ServerConfig::default();
         config.allowed_origins = origins.collect::<PyResult<_>>()?;
         if let Some(vision) = vision {

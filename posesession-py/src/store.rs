@@ -185,13 +185,13 @@ impl NativeStore {
         arrays::read(py, &self.store()?, session_id(id)?, component, first..end.unwrap_or(u64::MAX))
     }
 
-    #[pyo3(signature = (name, *, skeleton=None, description=String::new(), metadata=None, fps=None))]
+    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None))]
     fn record(
         &self,
         py: Python<'_>,
         name: String,
         skeleton: Option<&Bound<'_, PyAny>>,
-        description: String,
+        description: &str,
         metadata: Option<&Bound<'_, PyDict>>,
         fps: Option<f64>,
     ) -> PyResult<NativeRecording> {

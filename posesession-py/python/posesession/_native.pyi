@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 __version__: str
 
-Facts: TypeAlias = dict[str, Any]
+_Facts: TypeAlias = dict[str, Any]
 # (done, total) in bytes, or in frames where frames are exported; total is 0 while unknown. Called in the thread that waits. What it raises ends the work and comes out of the call.
-Progress: TypeAlias = Callable[[int, int], object]
+_Progress: TypeAlias = Callable[[int, int], object]
 
 def presets() -> list[str]:
     """Return the names of the skeleton presets."""
@@ -103,14 +103,14 @@ class NativeStore:
         descending: bool = True,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> tuple[list[Facts], str | None]:
+    ) -> tuple[list[_Facts], str | None]:
         """Return a page of 1 to 1,000 sessions and the cursor of the next page.
 
         `search`: words that all occur in name, description or metadata. `name`: only sessions of exactly this name; a page may then
         have fewer than `limit` although more follow.
         """
 
-    def read_session(self, id: str) -> Facts: ...
+    def read_session(self, id: str) -> _Facts: ...
     def update_session(
         self,
         id: str,
@@ -118,13 +118,13 @@ class NativeStore:
         name: str | None = None,
         description: str | None = None,
         metadata: dict[str, Any] | None = None,
-    ) -> Facts:
+    ) -> _Facts:
         """Change facts; what is None stays. `metadata` replaces all of the old."""
 
     def delete_session(self, id: str, *, erase: bool = False) -> None:
         """Hide a session, or erase it and its media at once."""
 
-    def restore_session(self, id: str) -> Facts:
+    def restore_session(self, id: str) -> _Facts:
         """Bring back a deleted session that was not erased yet."""
 
     def markers(self, id: str) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ class NativeStore:
         id: str,
         path: str,
         format: Literal["sqlite", "jsonl", "csv", "csv-long"],
-        progress: Progress | None = None,
+        progress: _Progress | None = None,
     ) -> None: ...
     def import_file(
         self,
@@ -189,14 +189,14 @@ class NativeStore:
         format: Literal["sqlite", "jsonl", "csv", "csv-long"] | None = None,
         name: str | None = None,
         fps: float | None = None,
-        progress: Progress | None = None,
-    ) -> Facts:
+        progress: _Progress | None = None,
+    ) -> _Facts:
         """Import a file whole or not at all. `format` None: by the file's name."""
 
-    def copy_session(self, id: str, to: NativeStore, progress: Progress | None = None) -> Facts:
+    def copy_session(self, id: str, to: NativeStore, progress: _Progress | None = None) -> _Facts:
         """Copy a session with all that belongs to it, exactly. Goes on where an earlier copy was stopped."""
 
-    def backup(self, path: str, progress: Progress | None = None) -> None:
+    def backup(self, path: str, progress: _Progress | None = None) -> None:
         """Write a consistent copy of the whole database, while it is in use."""
 
 @final
@@ -248,10 +248,10 @@ class NativeRecording:
     def flush(self) -> None:
         """Wait until all that was pushed is durable."""
 
-    def stop(self) -> tuple[Facts, dict[str, Any]]:
+    def stop(self) -> tuple[_Facts, dict[str, Any]]:
         """End the recording and return the session's facts and the quality report. All that was pushed is durable."""
 
-    def interrupt(self) -> Facts:
+    def interrupt(self) -> _Facts:
         """End the recording as `interrupted`, keeping its frames: what a `with` block does on an exception. A server stops it instead."""
 
     def discard(self) -> None:
@@ -298,7 +298,7 @@ class NativeReplay:
     """Frames at their times. A caller who is late gets the frame that is due now; those in between are skipped, never queued."""
 
     @property
-    def session(self) -> Facts: ...
+    def session(self) -> _Facts: ...
     @property
     def state(self) -> dict[str, Any]:
         """`{"status": "paused" | "playing" | "buffering" | "ended", "timestamp", "frame_number", "rate", "epoch", "cause"}`, now."""
@@ -396,7 +396,7 @@ class NativeServer:
         place: str = "./data",
         media: str | None = None,
         vision: str | None = None,
-        allow_origins: Sequence[str] = (),
+        allow_origins: Sequence[str] | None = None,
     ) -> NativeServer:
         """Start the server with its pages in the background. Port 0 takes a free one."""
 

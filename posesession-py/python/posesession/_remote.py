@@ -64,10 +64,10 @@ class RemoteSource:
     ) -> _native.NativeReplay:
         return self._client.replay(self._id, rate=rate, start=start, end=end, loop=loop, autoplay=autoplay)
 
-    def export(self, path: str, format: FileFormat, progress: _native.Progress | None) -> None:
+    def export(self, path: str, format: FileFormat, progress: _native._Progress | None) -> None:
         self._http.download(f"{self._path}/export", {"format": format}, path, progress)
 
-    def copy_to(self, store: _native.NativeStore, progress: _native.Progress | None) -> Facts:
+    def copy_to(self, store: _native.NativeStore, progress: _native._Progress | None) -> Facts:
         return self._local().copy_to(store, progress)
 
     def _local(self) -> StoreSource:

@@ -42,8 +42,8 @@ class Source(Protocol):
     def replay(
         self, rate: float, start: float | None, end: float | None, loop: LoopMode, autoplay: bool
     ) -> _native.NativeReplay: ...
-    def export(self, path: str, format: FileFormat, progress: _native.Progress | None) -> None: ...
-    def copy_to(self, store: _native.NativeStore, progress: _native.Progress | None) -> Facts: ...
+    def export(self, path: str, format: FileFormat, progress: _native._Progress | None) -> None: ...
+    def copy_to(self, store: _native.NativeStore, progress: _native._Progress | None) -> Facts: ...
 
 
 class StoreSource:
@@ -85,8 +85,8 @@ class StoreSource:
     ) -> _native.NativeReplay:
         return self._store.replay(self._id, rate=rate, start=start, end=end, loop=loop, autoplay=autoplay)
 
-    def export(self, path: str, format: FileFormat, progress: _native.Progress | None) -> None:
+    def export(self, path: str, format: FileFormat, progress: _native._Progress | None) -> None:
         self._store.export_session(self._id, path, format, progress)
 
-    def copy_to(self, store: _native.NativeStore, progress: _native.Progress | None) -> Facts:
+    def copy_to(self, store: _native.NativeStore, progress: _native._Progress | None) -> Facts:
         return self._store.copy_session(self._id, store, progress)
