@@ -72,6 +72,15 @@ impl Storage {
         &self.store
     }
 
+    /// Returns the SQLite database, if that is where the sessions are.
+    #[must_use]
+    pub fn sqlite(&self) -> Option<&Arc<SqliteStore>> {
+        match &self.database {
+            Some(Database::Sqlite(sqlite)) => Some(sqlite),
+            _ => None,
+        }
+    }
+
     /// Returns the images and videos.
     #[must_use]
     pub fn media(&self) -> Option<&Arc<MediaStore>> {
