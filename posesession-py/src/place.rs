@@ -54,6 +54,22 @@ impl Place {
         posesession_store::Place { sessions: &**self.store(), media: self.media() }
     }
 
+    /// Writes the database as it is at this moment into a new SQLite file, and the media that are not in it into the folder
+    /// beside that file where they are looked for.
+    pub(crate) async fn back_up(&self, path: &str) -> PyResult<()> {
+        let Some(sqlite) = self.storage.sqlite() else {
+            let message = "only SQLite databases are backed up here: back Postgres up with pg_dump";
+            return Err(errors::UnsupportedError::new_err(message));
+        };
+        sqlite.back_up(path).await.map_err(errors::store)?;
+        let has_media_inside = sqlite.has_media().await.map_err(errors::store)?;
+        if let Some(media) = self.media().filter(|_| !has_media_inside) {
+            let folder = MediaStore::open_folder(format!("{path}-media")).map_err(errors::media)?;
+            media.back_up(&folder).await.map_err(errors::media)?;
+        }
+        Ok(())
+    }
+
     /// Finishes the recordings, ends the replays, does what is queued, checkpoints and closes.
     ///
     /// Returns the first failure of a recording; the place is closed all the same.

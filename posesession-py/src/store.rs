@@ -305,6 +305,16 @@ impl NativeStore {
         to_python(py, &session)
     }
 
+    #[pyo3(signature = (path, progress=None))]
+    fn backup(&self, py: Python<'_>, path: &str, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let place = self.open_place()?;
+        // SQLite doesn't tell how far it is.
+        if let Some(progress) = progress {
+            progress.call1((0, 0))?;
+        }
+        wait(py, place.back_up(path))?
+    }
+
     #[pyo3(signature = (id, to, progress=None))]
     fn copy_session<'py>(
         &self,
