@@ -2,13 +2,14 @@
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use clap::Args;
 use indicatif::ProgressBar;
 use posesession_core::{
-    IncomingFrame, QualityReport, Recorder, RecorderConfig, SessionId, SessionRecording, SessionStatus,
-    Skeleton,
+    Batch, IncomingFrame, QualityReport, Recorder, RecorderConfig, SessionId, SessionRecording,
+    SessionStatus, Skeleton,
 };
 use posesession_store::{
     FrameFormat, NewSession, ReadError, ReadFrame, ReadOptions, SessionStore, StoreError, Term, read_frames,
@@ -37,6 +38,8 @@ the input does; so does a broken line, which is told.";
 
 /// How many frames are read ahead of the store.
 const FRAMES_AHEAD: usize = 256;
+/// How long a database that is away is left alone.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Records JSON lines from stdin as they come
 #[derive(Debug, Args)]
@@ -98,11 +101,10 @@ impl Record {
             origin: Instant::now(),
             bar: progress::frames_spinner(&session.name),
         };
-        let ended = recording.take_all(first, &mut frames, &mut stop).await;
+        let ended = recording.run(first, &mut frames, &mut stop).await;
         recording.bar.finish_and_clear();
         let done = match ended {
-            Ok(broken) => {
-                let session = recording.finish().await?;
+            Ok((session, broken)) => {
                 self.tell(&session, &recording.recorder.report())?;
                 broken.map_or(Ok(()), |error| Err(Failure::of(INPUT_BROKEN, &error).about("stdin")))
             }
@@ -156,6 +158,17 @@ struct Recording {
 }
 
 impl Recording {
+    /// Takes all frames and finishes the session; returns it with what couldn't be read.
+    async fn run(
+        &mut self,
+        first: (ReadFrame, Option<Skeleton>),
+        frames: &mut mpsc::Receiver<Read>,
+        stop: &mut StopSignals,
+    ) -> Result<(SessionRecording, Option<ReadError>), Failure> {
+        let broken = self.take_all(first, frames, stop).await?;
+        Ok((self.finish().await?, broken))
+    }
+
     /// Takes frames until they end, one can't be read, or the user has enough; returns what couldn't be read.
     async fn take_all(
         &mut self,
@@ -201,9 +214,26 @@ impl Recording {
 
     async fn store_batches(&mut self) -> Result<(), StoreError> {
         while let Some(batch) = self.recorder.poll_batch(self.origin.elapsed()) {
-            self.store.append(self.id, self.term, &batch).await?;
+            self.append(&batch).await?;
         }
         Ok(())
+    }
+
+    /// Appends a batch, again and again while the database is away: the sender waits meanwhile, and nothing is lost.
+    async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut is_told = false;
+        loop {
+            match self.store.append(self.id, self.term, batch).await {
+                Err(error @ StoreError::Backend { retryable: true, .. }) => {
+                    if !is_told {
+                        tracing::warn!("frames can't be stored, and are tried again: {error}");
+                    }
+                    is_told = true;
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                }
+                appended => return appended.map(drop),
+            }
+        }
     }
 
     async fn finish(&mut self) -> Result<SessionRecording, Failure> {
