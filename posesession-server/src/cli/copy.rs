@@ -35,10 +35,10 @@ pub(super) struct Copy {
     /// Only this session: an id, a beginning of an id, or a name; can stand several times
     #[arg(long = "session", value_name = "SESSION")]
     sessions: Vec<String>,
-    /// The folder with the source's images and videos, if they are elsewhere; a Postgres database has none of its own
+    /// The folder with the source's images and videos, if they are elsewhere; for Postgres, ./data/media without it
     #[arg(long, value_name = "DIR")]
     from_media: Option<PathBuf>,
-    /// The folder for the destination's images and videos, if they go elsewhere
+    /// The folder for the destination's images and videos, if they go elsewhere; for Postgres, ./data/media without it
     #[arg(long, value_name = "DIR")]
     to_media: Option<PathBuf>,
 }
