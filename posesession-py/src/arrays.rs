@@ -230,15 +230,26 @@ impl<'a> Part<'a> {
         (part, rest)
     }
 
+    /// Returns the places in a chunk of those frames that belong here.
+    fn places_in(&self, chunk: &Chunk) -> Range<usize> {
+        let first = chunk.first_frame().max(self.frames.start);
+        let end = chunk.end_frame().min(self.frames.end).max(first);
+        place(first - chunk.first_frame())..place(end - chunk.first_frame())
+    }
+
+    /// Returns the most persons of those frames of a chunk that belong here.
+    fn most_persons(&self, chunk: &Chunk) -> usize {
+        let counts = chunk.person_counts().get(self.places_in(chunk)).unwrap_or_default();
+        counts.iter().max().map_or(0, |&count| usize::from(count))
+    }
+
     /// Writes those frames of a chunk that belong here. There must be room for all persons.
     fn write(&mut self, chunk: &Chunk, wanted: &Wanted) {
-        let first = chunk.first_frame().max(self.frames.start);
-        let end = chunk.end_frame().min(self.frames.end);
-        if first >= end {
+        let from = self.places_in(chunk);
+        if from.is_empty() {
             return;
         }
-        let from = place(first - chunk.first_frame())..place(end - chunk.first_frame());
-        let to = place(first - self.frames.start);
+        let to = place(chunk.first_frame().max(self.frames.start) - self.frames.start);
         for (into, time) in self.timestamps[to..].iter_mut().zip(&chunk.timestamps()[from.clone()]) {
             *into = time.as_secs_f64();
         }
@@ -374,7 +385,7 @@ impl<'a> Filling<'a> {
                 return Err(self.damaged(next, "it is missing"));
             }
             next = chunk.end_frame();
-            let most = chunk.person_counts().iter().max().map_or(0, |&count| usize::from(count));
+            let most = part.most_persons(&chunk);
             let most = self.most_persons.fetch_max(most, Ordering::Relaxed).max(most);
             if most <= part.persons {
                 part.write(&chunk, self.wanted);

@@ -18,6 +18,21 @@ from typing import Any, Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "NativeArrays",
+    "NativeClient",
+    "NativePublication",
+    "NativeRecording",
+    "NativeFrame",
+    "NativeReplay",
+    "NativeServer",
+    "NativeStore",
+    "run_cli",
+    "presets",
+    "preset_skeleton",
+    "__version__",
+]
+
 __version__: str
 
 _Facts: TypeAlias = dict[str, Any]

@@ -203,7 +203,10 @@ pub(super) async fn drive<T: Transport>(
                 None => break None,
                 Some(command) => match obey(&mut client, command).await {
                     Ok(true) => {}
-                    Ok(false) => break None,
+                    Ok(false) => {
+                        shared.set_status(SessionStatus::Completed);
+                        break None;
+                    }
                     Err(error) => break Some(error),
                 },
             },
