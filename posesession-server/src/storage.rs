@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use posesession_core::{SessionRecording, SessionStatus};
 use posesession_store::{
-    MediaError, MediaStore, RecordedVideo, SessionChange, SessionQuery, SessionStore, SqliteStore,
-    StoreError, VideoType,
+    MediaError, MediaStore, PostgresStore, RecordedVideo, SessionChange, SessionQuery, SessionStore,
+    SqliteStore, StoreError, VideoType,
 };
 use thiserror::Error;
 
@@ -33,6 +33,7 @@ pub struct Storage {
 #[derive(Debug)]
 enum Database {
     Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
 }
 
 impl Storage {
@@ -92,6 +93,7 @@ impl Storage {
     pub async fn close(&self) {
         match &self.database {
             Some(Database::Sqlite(sqlite)) => sqlite.close().await,
+            Some(Database::Postgres(postgres)) => postgres.close().await,
             None => {}
         }
         if let Some(lock) = &self.lock {
@@ -223,11 +225,5 @@ pub enum StorageError {
         /// Why.
         #[source]
         source: StoreError,
-    },
-    /// The program was built without what the place needs.
-    #[error("{url} is in Postgres, which this posesession was built without: give a folder or a .db file")]
-    Unsupported {
-        /// The place, without its password.
-        url: String,
     },
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use posesession_store::{MediaStore, SessionStore, SqliteStore, StoreError};
+use posesession_store::{MediaStore, PostgresOptions, PostgresStore, SessionStore, SqliteStore, StoreError};
 use thiserror::Error;
 use url::Url;
 
@@ -120,7 +120,11 @@ impl StoragePlace {
                 let sqlite = Arc::new(sqlite.map_err(broken)?);
                 (Database::Sqlite(Arc::clone(&sqlite)), sqlite)
             }
-            Sessions::Postgres(url) => return Err(StorageError::Unsupported { url: without_password(url) }),
+            Sessions::Postgres(url) => {
+                let postgres = PostgresStore::connect(url.as_str(), PostgresOptions::default()).await;
+                let postgres = Arc::new(postgres.map_err(broken)?);
+                (Database::Postgres(Arc::clone(&postgres)), postgres)
+            }
         };
         let media = self.open_media(&database, access).await?;
         Ok(Storage { store, media: media.map(Arc::new), database: Some(database), lock })
