@@ -123,7 +123,7 @@ recording.on("note", say);
 recording.on("status", (status) => {
   figures.follow(status);
   if (status.trouble && status.trouble !== trouble) {
-    showNotice(`The server cannot store at the moment: ${status.trouble}. See that its disk has room. What is stored is safe, and it tries again by itself.`, "problem");
+    showNotice(`The server cannot store at the moment: ${status.trouble}. See that its disk has room, and that its database runs if it has one of its own. What is stored is safe, and it tries again by itself.`, "problem");
   } else if (trouble && !status.trouble) say("The server stores again.");
   trouble = status.trouble ?? "";
   publishState({ trouble });
