@@ -8,7 +8,7 @@ ARGS ?=
 WEB := posesession-server/web
 VISION := vision/.complete
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench bench-postgres lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ pictures: setup vision $(WEB)/node_modules ## Take README's pictures of the page
 bench: ## Run the benchmarks: the library's by criterion, then the server as a whole process
 	cargo bench --benches $(ARGS)
 	cargo bench --quiet -p posesession-server --bench server
+
+bench-postgres: ## Compare the Postgres store with a row of JSON a frame
+	cargo bench --quiet --bench postgres --features postgres
 
 lint: ## Check format, lints and docs, warnings denied
 	cargo fmt --all --check

@@ -32,6 +32,8 @@ pub use posesession_store::SqliteStore;
 pub use posesession_store::{
     MediaStore, MemoryStore, NewSession, Place, SessionQuery, SessionStore, StoreError, copy_session,
 };
+#[cfg(feature = "postgres")]
+pub use posesession_store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use posesession_store::{export_session_file, import_session_file};
 #[cfg(feature = "ws")]
