@@ -22,7 +22,7 @@ POSESESSION = Path(sys.executable).with_name("posesession")
 def test_the_console_script_is_the_program(store: ps.Store, demo: ps.Session, tmp_path: Path) -> None:
     for command in ([str(POSESESSION)], [sys.executable, "-m", "posesession"]):
         told = subprocess.run(
-            [*command, "--database", str(tmp_path / "sessions.db"), "--json", "ls"], capture_output=True, text=True, check=False
+            [*command, "ls", "--json", "--database", str(tmp_path / "sessions.db")], capture_output=True, text=True, check=False
         )
         assert told.returncode == 0, told.stderr
         assert demo.id in told.stdout and json.loads(told.stdout.splitlines()[0])
