@@ -248,8 +248,11 @@ byId("recording", HTMLFormElement).addEventListener("submit", (event) => {
   void attempt(start);
 });
 onClick("pause", () => (recording.state === "paused" ? recording.resume() : recording.pause()));
+// The second click of a double click on Record, in whose place Stop has come, does not stop, nor take the focus from Pause.
+byId("stop", HTMLButtonElement).addEventListener("mousedown", (event) => {
+  if (event.detail > 1) event.preventDefault();
+});
 byId("stop", HTMLButtonElement).addEventListener("click", ({ detail: clicks }) => {
-  // The second click of a double click on Record, in whose place Stop has come.
   if (clicks < 2) void attempt(() => recording.stop());
 });
 onClick("cancel-countdown", () => countdown.cancel());
