@@ -64,7 +64,23 @@ async function judgeHovered(page, selector) {
   await emulate(page, { colorScheme: "light" });
 }
 
-describe("the pages are for everybody", { timeout: 600_000 }, () => {
+/**
+ * Starts a countdown whose first second does not end: ten seconds are not enough to judge it on a busy machine.
+ * @param {Page} page
+ */
+async function startEndlessCountdown(page) {
+  await page.evaluate(() => {
+    const { setTimeout } = window;
+    try {
+      Object.assign(window, { setTimeout: () => 0 });
+      document.getElementById("record")?.click();
+    } finally {
+      Object.assign(window, { setTimeout });
+    }
+  });
+}
+
+describe("the pages are for everybody", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */
@@ -146,16 +162,11 @@ describe("the pages are for everybody", { timeout: 600_000 }, () => {
       await judge(page, "record-live");
 
       await page.check('[name="countdown"][value="10"]');
-      await page.click("#record");
+      await startEndlessCountdown(page);
       await waitForState(page, { state: "countdown" });
-      // There is no time for all of its looks.
-      await emulate(page, { viewport: PHONE });
-      await assertAccessible(page);
-      await screenshot(page, "record-countdown-360-light");
-      await emulate(page, { viewport: WALL, colorScheme: "dark" });
-      await assertAccessible(page, { rules: ["color-contrast"] });
-      await screenshot(page, "record-countdown-1920-dark");
+      await judge(page, "record-countdown");
       await page.click("#cancel-countdown");
+      await waitForState(page, { state: "live" });
 
       await page.check('[name="countdown"][value="0"]');
       await page.click("#record");

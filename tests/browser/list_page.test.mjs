@@ -81,7 +81,7 @@ function card(page, name) {
   return page.getByRole("listitem").filter({ has: page.getByRole("heading", { name, exact: true }) });
 }
 
-describe("the list of sessions", { timeout: 400_000 }, () => {
+describe("the list of sessions", { timeout: 900_000 }, () => {
   before(async () => {
     world = { server: await Server.start(), browser: await Browser.start() };
   });
@@ -570,7 +570,7 @@ describe("the list of sessions", { timeout: 400_000 }, () => {
   });
 });
 
-describe("the list of sessions under a finger", { timeout: 120_000 }, () => {
+describe("the list of sessions under a finger", { timeout: 900_000 }, () => {
   before(async () => {
     world = { server: await Server.start(), browser: await Browser.start({ touch: true, viewport: { width: 360, height: 740 } }) };
   });

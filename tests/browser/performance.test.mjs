@@ -27,7 +27,7 @@ function lateness({ arrivals, repaints }) {
   return repaints.map(({ drawnAt, timestamp }) => drawnAt - 1000 * timestamp - start);
 }
 
-describe("a replay of 60 poses a second", { timeout: 600_000 }, () => {
+describe("a replay of 60 poses a second", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

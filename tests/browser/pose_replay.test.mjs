@@ -85,7 +85,7 @@ function of(page, action) {
   return page.evaluate(`(${action})(window.replay)`);
 }
 
-describe("<pose-replay> in a page of another site", { timeout: 300_000 }, () => {
+describe("<pose-replay> in a page of another site", { timeout: 900_000 }, () => {
   /** @type {Awaited<ReturnType<typeof startSite>>} */
   let site;
   /** @type {Server} */

@@ -20,7 +20,7 @@ function mirrored({ pose_data: { persons } }) {
   return { pose_data: { persons: persons.map(({ pose }) => ({ pose: pose.map(([x, ...rest]) => [1 - x, ...rest]) })) } };
 }
 
-describe("a session, from the webcam to its replay", { timeout: 300_000 }, () => {
+describe("a session, from the webcam to its replay", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

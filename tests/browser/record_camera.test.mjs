@@ -26,7 +26,7 @@ async function record(page) {
 /** @param {Page} page */
 const notice = (page) => page.locator("#notice").textContent();
 
-describe("the recording page and its camera", { timeout: 300_000 }, () => {
+describe("the recording page and its camera", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

@@ -81,7 +81,7 @@ async function look(page, name) {
 /** @param {Page} page */
 const notice = (page) => page.locator("#notice").textContent();
 
-describe("the recording page controls a stream", { timeout: 300_000 }, () => {
+describe("the recording page controls a stream", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */
@@ -348,7 +348,7 @@ describe("the recording page controls a stream", { timeout: 300_000 }, () => {
   });
 });
 
-describe("the recording page on a phone", { timeout: 120_000 }, () => {
+describe("the recording page on a phone", { timeout: 900_000 }, () => {
   test("by finger: record, pause, mark, stop, watch the report", async () => {
     const server = await Server.start();
     const browser = await Browser.start({ camera: "none", touch: true, viewport: { width: 360, height: 740 } });
@@ -392,7 +392,7 @@ describe("the recording page on a phone", { timeout: 120_000 }, () => {
   });
 });
 
-describe("a connection that is lost while recording", { timeout: 180_000 }, () => {
+describe("a connection that is lost while recording", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

@@ -122,7 +122,7 @@ function degrees([a, b, c], aspect) {
   return (Math.acos((u[0] * v[0] + u[1] * v[1]) / (Math.hypot(...u) * Math.hypot(...v))) * 180) / Math.PI;
 }
 
-describe("the replay page", { timeout: 600_000 }, () => {
+describe("the replay page", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

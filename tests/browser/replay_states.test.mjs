@@ -24,7 +24,7 @@ async function waitForNothing(page, title) {
   assert.equal(await page.locator("#nothing").getByRole("link").getAttribute("href"), "/session_list.html");
 }
 
-describe("the replay page says what happened and what to do", { timeout: 600_000 }, () => {
+describe("the replay page says what happened and what to do", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

@@ -14,7 +14,7 @@ import { Server } from "./support/server.mjs";
 
 const STREAM = "camera 1";
 
-describe("a streamer, and a page as its remote control", { timeout: 300_000 }, () => {
+describe("a streamer, and a page as its remote control", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

@@ -52,7 +52,7 @@ function distribution(seconds) {
   return `least ${least}, 5 % ${fifth}, median ${median}, 95 % ${ninetyFifth}, most ${most} ms`;
 }
 
-describe("pose and picture in step", { timeout: 300_000 }, () => {
+describe("pose and picture in step", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */

@@ -69,7 +69,7 @@ function videoOf(session) {
   return /** @type {Record<string, unknown>} */ (session.metadata.video);
 }
 
-describe("a recorded video", { timeout: 200_000 }, () => {
+describe("a recorded video", { timeout: 900_000 }, () => {
   before(async () => {
     world = { server: await Server.start(), browser: await Browser.start() };
   });

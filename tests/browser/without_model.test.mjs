@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { Browser, screenshot, waitForState } from "./support/browser.mjs";
 import { Server } from "./support/server.mjs";
 
-describe("a server without the pose model", { timeout: 120_000 }, () => {
+describe("a server without the pose model", { timeout: 900_000 }, () => {
   /** @type {Server} */
   let server;
   /** @type {Browser} */
