@@ -224,7 +224,8 @@ export async function overlay(page) {
  */
 export async function waitForPose(page, least) {
   try {
-    await page.waitForFunction(`(${readOverlay})().drawn > ${least}`);
+    // A function, kept from one look to the next: the page's security policy lets an expression be evaluated only once.
+    await page.waitForFunction(`(least) => (${readOverlay})().drawn > least`, least);
   } catch (error) {
     throw new Error(`no pose is drawn: only ${(await overlay(page)).drawn} pixels have its colours`, { cause: error });
   }
@@ -234,6 +235,8 @@ export async function waitForPose(page, least) {
 function readOverlay() {
   const inPage = document.getElementById("overlay");
   const canvas = /** @type {HTMLCanvasElement} */ (inPage ?? document.querySelector("pose-replay")?.shadowRoot?.querySelector("#overlay, canvas"));
+  // Before it is laid out it has no size, and no picture that could be read.
+  if (canvas.width === 0 || canvas.height === 0) return { drawn: 0, digest: 0 };
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
   const isNear = (/** @type {number} */ at, /** @type {number[]} */ colour) => colour.every((value, channel) => Math.abs(data[at + channel] - value) < 8);
