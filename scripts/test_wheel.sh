@@ -39,7 +39,8 @@ python -m pytest -q -p no:cacheprovider -W error::DeprecationWarning:posesession
 echo "test_wheel: mypy --strict and stubtest"
 python -m mypy "${options[@]}" -p posesession
 MYPYPATH=$tests python -m mypy "${options[@]}" "$tests"
-python -m mypy.stubtest --mypy-config-file "$tests/mypy.ini" posesession
+# The only stub: all other modules are typed where they are written.
+python -m mypy.stubtest --mypy-config-file "$tests/mypy.ini" posesession._native
 
 echo "test_wheel: Python and the page"
 cd "$root"
