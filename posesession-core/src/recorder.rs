@@ -273,8 +273,8 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`CommandError::WrongStatus`] once the recording has ended; [`CommandError::BadLabel`] for a label that is empty or
-    /// longer than [`Self::MAX_LABEL_BYTES`]; [`CommandError::TooManyMarkers`].
+    /// [`CommandError::WrongStatus`] once the recording has ended; [`CommandError::BadLabel`] for a label that is empty,
+    /// longer than [`Self::MAX_LABEL_BYTES`] or has a NUL character; [`CommandError::TooManyMarkers`].
     pub fn mark(
         &mut self,
         now: Duration,
@@ -283,7 +283,7 @@ impl Recorder {
     ) -> Result<Marker, CommandError> {
         self.advance(now);
         self.expect_live("mark")?;
-        if label.is_empty() || label.len() > Self::MAX_LABEL_BYTES {
+        if label.is_empty() || label.len() > Self::MAX_LABEL_BYTES || label.contains('\0') {
             return Err(CommandError::BadLabel { bytes: label.len() });
         }
         self.assembly.mark(self.now, label, at)

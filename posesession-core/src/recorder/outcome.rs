@@ -134,8 +134,11 @@ pub enum CommandError {
         /// How many bytes wait.
         bytes: usize,
     },
-    /// The label is empty or longer than [`Recorder::MAX_LABEL_BYTES`].
-    #[error("a label has 1 to {} bytes, this one has {bytes}", Recorder::MAX_LABEL_BYTES)]
+    /// The label is empty, longer than [`Recorder::MAX_LABEL_BYTES`] or has a NUL character, which not all stores can keep.
+    #[error(
+        "a label has 1 to {} bytes and no NUL character, this one has {bytes}",
+        Recorder::MAX_LABEL_BYTES
+    )]
     BadLabel {
         /// How many bytes it has.
         bytes: usize,

@@ -291,6 +291,7 @@ fn a_mark_is_put_where_the_streamers_clock_says() {
     assert_eq!(sim.recorder.mark(sim.now, "", None), Err(CommandError::BadLabel { bytes: 0 }));
     let long = "x".repeat(Recorder::MAX_LABEL_BYTES + 1);
     assert_eq!(sim.recorder.mark(sim.now, &long, None), Err(CommandError::BadLabel { bytes: 201 }));
+    assert_eq!(sim.recorder.mark(sim.now, "a\0b", None), Err(CommandError::BadLabel { bytes: 3 }));
     let labels: Vec<_> = sim.finish().markers.into_iter().map(|m| (m.kind, m.label)).collect();
     let expected = ["early", "now", "then"].map(|label| (MarkerKind::User, label.to_owned()));
     assert_eq!(labels, expected);
