@@ -7,8 +7,9 @@ SHELL := /bin/bash
 ARGS ?=
 WEB := posesession-server/web
 VISION := vision/.complete
+EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench bench-postgres lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench bench-python bench-postgres wheel lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,12 +25,11 @@ test: setup lint test-rust test-web test-python test-browser ## Run all tests, i
 
 test-rust: ## Run the Rust tests, examples and doc examples
 	cargo test --workspace --all-features --quiet
-	cargo test --examples --quiet
 	rm -f target/examples.db*
-	cargo run --quiet --example record -- target/examples.db
-	cargo run --quiet --example replay -- target/examples.db | tail -n 1
-	cargo run --quiet --example custom_store
-	cargo run --quiet --example custom_transport
+	$(EXAMPLES)/record target/examples.db
+	$(EXAMPLES)/replay target/examples.db | tail -n 1
+	$(EXAMPLES)/custom_store
+	$(EXAMPLES)/custom_transport
 
 test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
 	npm --prefix $(WEB) run --silent check
@@ -56,8 +56,14 @@ bench: ## Run the benchmarks: the library's by criterion, then the server as a w
 	cargo bench --benches $(ARGS)
 	cargo bench --quiet -p posesession-server --bench server
 
+bench-python: ## Read 100,000 frames into NumPy, beside HDF5, Parquet, .pose, MCAP and np.load
+	scripts/bench_python.sh $(ARGS)
+
 bench-postgres: ## Compare the Postgres store with a row of JSON a frame
 	cargo bench --quiet --bench postgres --features postgres
+
+wheel: ## Build the Python package into target/wheels
+	scripts/build_wheel.sh
 
 lint: ## Check format, lints and docs, warnings denied
 	cargo fmt --all --check

@@ -25,7 +25,8 @@ echo "test_wheel: installing $(basename "$wheel") for $("$python" --version) in 
     "$wheel[all]" -r posesession-py/tests/requirements.txt
 export PATH=$scratch/venv/bin:$PATH
 
-cargo build --quiet --example record --example replay
+# With all features, as the Rust tests are built, so that nothing is built twice.
+cargo build --quiet --workspace --all-features --example record --example replay
 export POSESESSION_EXAMPLES=$target/debug/examples
 
 # From elsewhere, so that nothing of the repository is imported by chance.
