@@ -17,7 +17,7 @@ __all__ = ["Publication"]
 class Publication(FrameStream):
     """Sends frames to a server; whether they are recorded is up to others, such as the page `pose_realtime.html`.
 
-    >>> with connect(server.url).publish("camera 2", skeleton="hand_21") as stream:
+    >>> with server.connect().publish("camera 2", skeleton="hand_21") as stream:
     ...     stream.push(0.0, np.full((21, 4), 0.5, np.float32))
     ...     stream.session_id is None
     True
