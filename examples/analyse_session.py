@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records what a pose model finds in a video, reads it back as NumPy arrays, and plots joint angles over time.
 
-    scripts/setup_python.sh && .venv/streamer/bin/pip install "$(scripts/build_wheel.sh)"
+    scripts/setup_python.sh
     .venv/streamer/bin/python examples/analyse_session.py walk.mp4
 
 Prints a line for each joint, and saves the angles as a figure and the session as an animation beside it.
@@ -30,9 +30,7 @@ def record_video(store: ps.Store, video: Path) -> ps.Session:
     try:
         with store.record(video.stem, skeleton=SKELETON, fps=source.fps) as recording:
             for sighting in source.sightings():
-                # Persons as flat rows of (x, y, z, confidence); nobody seen is a frame, too.
-                persons = np.array([person.values for person in sighting.persons], np.float32).reshape(-1, 33, 4)
-                recording.push(sighting.timestamp, persons, image=sighting.image or None)
+                recording.push(sighting.timestamp, sighting.keypoints, image=sighting.image)
     finally:
         source.close()
     session = recording.session

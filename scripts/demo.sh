@@ -57,7 +57,7 @@ done
 address=${address%/}
 
 echo "demo: recording $(basename "$video") on $address"
-told=$(.venv/streamer/bin/python -W ignore examples/pose_streamer.py --server "ws${address#http}/ws/pose" \
+told=$(.venv/streamer/bin/python -W ignore examples/pose_streamer.py --server "$address" \
     --source "$video" "$pace" --record "Demo: $(basename "$video")")
 echo "$told"
 

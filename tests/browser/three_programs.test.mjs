@@ -30,7 +30,7 @@ describe("a streamer, and a page as its remote control", { timeout: 900_000 }, (
       streamerPython(),
       [
         "-W", "ignore", path.join(ROOT, "examples", "pose_streamer.py"),
-        "--server", server.recordAddress, "--source", personVideo(), "--stream", STREAM, "--loop", "--real-time",
+        "--server", server.address, "--source", personVideo(), "--stream", STREAM, "--loop", "--real-time",
       ],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
