@@ -9,7 +9,7 @@ use posesession_ws::{ClientError, RecordOptions, RecordService, ReplayOptions, R
 use pyo3::prelude::*;
 
 use crate::errors::{self, bad_argument};
-use crate::record::LiveRecordings;
+use crate::record::live_recordings::LiveRecordings;
 
 /// An open place.
 #[derive(Debug)]

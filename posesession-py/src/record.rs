@@ -6,9 +6,10 @@
 mod incoming;
 mod connection;
 mod frame_stream;
+pub(crate) mod live_recordings;
 mod publication;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
@@ -17,7 +18,6 @@ use posesession_store::SessionStore;
 use posesession_ws::protocol::{Publish, SkeletonRef, StartRecording};
 use posesession_ws::{ClientError, RecordClient, Transport};
 use pyo3::prelude::*;
-use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::publication::NativePublication;
 
@@ -193,34 +193,6 @@ impl NativeRecording {
         self.frames.shared().set_status(SessionStatus::Interrupted);
         self.frames.end();
         Ok(())
-    }
-}
-
-/// The recordings of a store that are under way.
-#[derive(Debug, Default)]
-pub(crate) struct LiveRecordings(Mutex<Vec<(SessionId, mpsc::WeakSender<Command>)>>);
-
-impl LiveRecordings {
-    fn add(&self, session: SessionId, frames: &FrameStream) {
-        let mut live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        live.retain(|(_session, commands)| commands.strong_count() > 0);
-        live.extend(frames.weak_commands().map(|commands| (session, commands)));
-    }
-
-    /// Stops all of them: what was pushed is durable then. Returns the first failure.
-    pub(crate) async fn stop(&self) -> Result<(), ClientError> {
-        let live = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut stopped = Ok(());
-        let live = live.iter().filter_map(|(session, commands)| Some((*session, commands.upgrade()?)));
-        for (session, commands) in live {
-            let (reply, answer) = oneshot::channel();
-            if commands.send(Command::Stop { session, reply }).await.is_ok()
-                && let Ok(Err(error)) = answer.await
-            {
-                stopped = stopped.and(Err(error));
-            }
-        }
-        stopped
     }
 }
 
