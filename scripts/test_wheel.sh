@@ -26,8 +26,9 @@ echo "test_wheel: installing $(basename "$wheel") for $("$python" --version) in 
 export PATH=$scratch/venv/bin:$PATH
 
 # With all features, as the Rust tests are built, so that nothing is built twice.
-cargo build --quiet --workspace --all-features --example record --example replay
+cargo build --quiet --workspace --all-features --example record --example replay --bin scratch-postgres
 export POSESESSION_EXAMPLES=$target/debug/examples
+export POSESESSION_SCRATCH_POSTGRES=$target/debug/scratch-postgres
 
 # From elsewhere, so that nothing of the repository is imported by chance.
 cd "$scratch"
