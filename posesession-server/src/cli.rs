@@ -103,7 +103,7 @@ impl Cli {
             Command::Record(record) => record.run(),
             Command::Play(play) => running::run(play.run()),
             Command::Export(export) => running::run(export.run()),
-            Command::Import(import) => running::run(import.run()),
+            Command::Import(import) => running::run_gracefully(async |stop| import.run(stop).await),
             Command::Copy(copy) => running::run(copy.run()),
             Command::Backup(backup) => running::run(backup.run()),
             Command::Rm(rm) => running::run(rm.run()),

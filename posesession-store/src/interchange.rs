@@ -23,7 +23,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use export::FrameExport;
-pub use import::{ImportError, ImportOptions, import_frames};
+pub use import::{ImportError, ImportOptions, import_frames, import_frames_until};
 pub use walk::{FrameWalk, SessionFrame};
 
 /// A format of frames that other programs write and read.

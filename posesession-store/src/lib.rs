@@ -26,7 +26,7 @@ pub mod conformance;
 pub use error::StoreError;
 pub use interchange::{
     FileHead, FrameExport, FrameFormat, FrameReader, FrameWalk, ImportError, ImportOptions, ReadError,
-    ReadFrame, ReadOptions, SessionFrame, UnknownFormat, import_frames, read_frames,
+    ReadFrame, ReadOptions, SessionFrame, UnknownFormat, import_frames, import_frames_until, read_frames,
 };
 pub use media::{JoinedVideo, MediaError, MediaStore, RecordedVideo, VideoCut, VideoGap, VideoType};
 pub use memory::MemoryStore;
@@ -41,4 +41,4 @@ pub use sqlite::SqliteStore;
 pub use store::{COMPACT_FRAMES, SessionStore};
 pub use transfer::{Copied, OnProgress, Place, Progress, TransferError, copy_session};
 #[cfg(feature = "sqlite")]
-pub use transfer::{SessionFileError, export_session_file, import_session_file};
+pub use transfer::{SessionFileError, export_session_file, import_session_file, import_session_file_until};

@@ -13,7 +13,9 @@ use crate::store::SessionStore;
 
 pub use copying::copy_session;
 #[cfg(feature = "sqlite")]
-pub use session_file::{SessionFileError, export_session_file, import_session_file};
+pub use session_file::{
+    SessionFileError, export_session_file, import_session_file, import_session_file_until,
+};
 
 /// Where sessions are: a store, and where their media are, if anywhere.
 #[derive(Debug, Clone, Copy)]

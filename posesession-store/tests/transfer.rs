@@ -13,7 +13,7 @@ use posesession_core::{
 use posesession_store::{
     Copied, MediaStore, MemoryStore, NewSession, Place, SessionChange, SessionFileError, SessionQuery,
     SessionStore, SqliteStore, StoreError, TransferError, copy_session, export_session_file,
-    import_session_file,
+    import_session_file, import_session_file_until,
 };
 use tempfile::TempDir;
 
@@ -251,6 +251,25 @@ async fn exported(two: &Two) -> (SessionId, std::path::PathBuf) {
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_import_that_is_stopped_leaves_nothing() {
+    let two = Two::new().await;
+    let (id, path) = exported(&two).await;
+    let stop = tokio::sync::Notify::new();
+    let mut half_way = |progress: posesession_store::Progress| {
+        if progress.done_bytes > progress.total_bytes / 2 {
+            stop.notify_one();
+        }
+    };
+    let stopped = import_session_file_until(&path, two.to(), &mut half_way, stop.notified()).await;
+    assert!(matches!(stopped, Err(SessionFileError::Stopped)), "{stopped:?}");
+    assert!(matches!(two.to.read_session(id).await, Err(StoreError::SessionNotFound { .. })));
+    let image = ImageRef { object: "images/000000000040".to_owned(), offset: 3, length: 2 };
+    assert!(two.to_media.read_image(id, &image).await.is_err(), "media are gone, too");
+    let copied = import_session_file(&path, two.to(), &mut |_| {}).await.unwrap();
+    assert!(matches!(copied, Copied::New(_)), "it can be imported all the same");
 }
 
 #[tokio::test]

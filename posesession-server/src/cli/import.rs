@@ -8,12 +8,13 @@ use std::sync::Arc;
 use clap::Args;
 use posesession_core::{SessionRecording, Skeleton};
 use posesession_store::{
-    FrameFormat, ImportError, ImportOptions, Place, ReadOptions, SessionFileError, import_frames,
-    import_session_file,
+    FrameFormat, ImportError, ImportOptions, Place, ReadOptions, SessionFileError, import_frames_until,
+    import_session_file_until,
 };
 
-use super::failure::{FAILED, INPUT_BROKEN, WRONG_USAGE};
+use super::failure::{FAILED, INPUT_BROKEN, INTERRUPTED, WRONG_USAGE};
 use super::format::{self, Format};
+use super::running::StopSignals;
 use super::{Failure, place_args::PlaceArgs, progress, words};
 use crate::{Access, Storage};
 
@@ -58,20 +59,21 @@ pub(super) struct Import {
 }
 
 impl Import {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    /// Asked to stop, it takes back what it has of the file at hand, and imports no other.
+    pub(super) async fn run(self, mut stop: StopSignals) -> Result<(), Failure> {
         // What can't be read is found out before a database is made for it.
         for file in self.files.iter().filter(|file| !is_stdin(file)) {
             File::open(file).map_err(|error| unreadable(file, &error))?;
         }
         let storage = self.place.open(Access::Write).await?;
-        let done = self.import_all(&storage).await;
+        let done = self.import_all(&storage, &mut stop).await;
         storage.close().await;
         done
     }
 
-    async fn import_all(&self, storage: &Storage) -> Result<(), Failure> {
+    async fn import_all(&self, storage: &Storage, stop: &mut StopSignals) -> Result<(), Failure> {
         for file in &self.files {
-            let session = self.import(storage, file).await?;
+            let session = self.import(storage, file, stop).await?;
             let mut out = io::stdout().lock();
             if self.json {
                 super::write_json_line(&mut out, &session)?;
@@ -84,7 +86,12 @@ impl Import {
         Ok(())
     }
 
-    async fn import(&self, storage: &Storage, file: &Path) -> Result<SessionRecording, Failure> {
+    async fn import(
+        &self,
+        storage: &Storage,
+        file: &Path,
+        stop: &mut StopSignals,
+    ) -> Result<SessionRecording, Failure> {
         let format = match self.format {
             Some(format) => format,
             None => Format::of_name(file).ok_or_else(|| {
@@ -97,8 +104,8 @@ impl Import {
             None if is_stdin(file) => {
                 Err(Failure::new(WRONG_USAGE, "an SQLite file can't come from stdin: name a file"))
             }
-            None => self.import_whole(storage, file, &bar).await,
-            Some(frames) => self.import_frames(storage, file, frames, &bar).await,
+            None => self.import_whole(storage, file, &bar, stop).await,
+            Some(frames) => self.import_frames(storage, file, frames, &bar, stop).await,
         };
         bar.finish_and_clear();
         imported
@@ -109,16 +116,18 @@ impl Import {
         storage: &Storage,
         file: &Path,
         bar: &indicatif::ProgressBar,
+        stop: &mut StopSignals,
     ) -> Result<SessionRecording, Failure> {
         if self.name.is_some() || self.fps.is_some() || self.skeleton.is_some() {
             let message = "an SQLite file tells name, time and keypoints itself: leave --name, --fps and --skeleton out";
             return Err(Failure::new(WRONG_USAGE, message));
         }
         let to = Place { sessions: storage.store().as_ref(), media: storage.media().map(Arc::as_ref) };
-        let imported = import_session_file(file, to, &mut progress::moving(bar)).await;
+        let imported = import_session_file_until(file, to, &mut progress::moving(bar), stop.next()).await;
         match imported {
             Ok(copied) => Ok(copied.session().clone()),
             Err(SessionFileError::Transfer(error)) => Err(error.into()),
+            Err(error @ SessionFileError::Stopped) => Err(Failure::of(INTERRUPTED, &error)),
             Err(error) => Err(Failure::of(INPUT_BROKEN, &error)),
         }
     }
@@ -129,6 +138,7 @@ impl Import {
         file: &Path,
         format: FrameFormat,
         bar: &indicatif::ProgressBar,
+        stop: &mut StopSignals,
     ) -> Result<SessionRecording, Failure> {
         let input: Box<dyn Read + Send> = if is_stdin(file) {
             Box::new(io::stdin())
@@ -152,9 +162,11 @@ impl Import {
                 .map_or_else(|| "Imported".to_owned(), |stem| stem.to_string_lossy().into_owned()),
             read: ReadOptions { fps: self.fps, skeleton: self.skeleton.clone() },
         };
-        let imported = import_frames(input, format, options, storage.store().as_ref()).await;
+        let store = storage.store().as_ref();
+        let imported = import_frames_until(input, format, options, store, stop.next()).await;
         imported.map_err(|error| match error {
             ImportError::Store(error) => error.into(),
+            ImportError::Stopped => Failure::of(INTERRUPTED, &error),
             ImportError::Read(_) | ImportError::Empty => {
                 let told = Failure::of(INPUT_BROKEN, &error);
                 told.about(&file.display().to_string())

@@ -61,6 +61,29 @@ fn a_signal_breaks_a_replay_off() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_takes_an_import_back() {
+    for name in ["-INT", "-TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = posesession(&["import", "-", "--format", "jsonl"]);
+        let mut child = command.current_dir(folder.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        for n in 0..2_000 {
+            writeln!(input, "{{\"timestamp\":{n},\"landmarks\":[[0,0.5,0]]}}").unwrap();
+        }
+        let is_begun = || run_in(folder.path(), &["ls", "--json"]).out.contains("recording");
+        while !is_begun() {
+            assert!(child.try_wait().unwrap().is_none(), "the import goes on while its input is open");
+        }
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        assert_eq!(output.status.code(), Some(130), "{name}");
+        assert_eq!(run_in(folder.path(), &["ls", "--json"]).out, "", "nothing of it is left");
+    }
+}
+
 #[test]
 fn no_server_starts_where_a_session_is_being_recorded() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use posesession_core::{
     Batch, Chunk, Codec, EncodedChunk, Layout, SessionId, SessionRecording, SessionStatus, Skeleton, encode,
 };
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{FileHead, FrameFormat, FrameReader, ReadError, ReadOptions, read_frames};
 use crate::error::StoreError;
@@ -42,7 +42,8 @@ pub struct ImportOptions {
 ///
 /// # Cancel safety
 ///
-/// A session whose import is dropped half-way stays as one that is `recording`.
+/// A session whose import is dropped half-way stays as one that is `recording`: to break an import off, use
+/// [`import_frames_until`].
 ///
 /// # Examples
 ///
@@ -63,6 +64,27 @@ pub async fn import_frames(
     options: ImportOptions,
     to: &dyn SessionStore,
 ) -> Result<SessionRecording, ImportError> {
+    import_frames_until(file, format, options, to, std::future::pending()).await
+}
+
+/// Imports as [`import_frames`] does, unless `stop` is ready first: then what was imported by then is erased again.
+///
+/// A thread that waits for the file at that moment isn't waited for.
+///
+/// # Errors
+///
+/// [`ImportError`], [`ImportError::Stopped`] among them; nothing is imported then.
+///
+/// # Cancel safety
+///
+/// As of [`import_frames`].
+pub async fn import_frames_until(
+    file: impl Read + Send + 'static,
+    format: FrameFormat,
+    options: ImportOptions,
+    to: &dyn SessionStore,
+    stop: impl Future<Output = ()>,
+) -> Result<SessionRecording, ImportError> {
     let (pieces, mut arriving) = mpsc::channel(CHUNKS_AHEAD);
     let read = options.read.clone();
     let reading = tokio::task::spawn_blocking(move || {
@@ -70,11 +92,25 @@ pub async fn import_frames(
         // Without a receiver the import has failed already.
         let _gone = pieces.blocking_send(done.map_or_else(Piece::Failed, |()| Piece::End));
     });
-    let mut import = Import { to, options, id: None };
-    let imported = import.run(&mut arriving).await;
+    let (told, stopped) = oneshot::channel();
+    let mut import = Import { to, options, id: None, stopped };
+    let imported = {
+        // Only waiting for the file is broken off. What the store is doing ends, so that what there is to erase is known.
+        let mut importing = std::pin::pin!(import.run(&mut arriving));
+        tokio::select! {
+            biased;
+            () = stop => {
+                drop(told);
+                importing.await
+            }
+            imported = &mut importing => imported,
+        }
+    };
     drop(arriving);
-    // It ends now that nobody receives; a panic in it shows as a missing end.
-    let _ended = reading.await;
+    if !matches!(imported, Err(ImportError::Stopped)) {
+        // It ends now that nobody receives; a panic in it shows as a missing end.
+        let _ended = reading.await;
+    }
     match (imported, import.id) {
         (Ok(session), _) => Ok(session),
         (Err(error), None) => Err(error),
@@ -100,14 +136,16 @@ struct Import<'a> {
     to: &'a dyn SessionStore,
     options: ImportOptions,
     id: Option<SessionId>,
+    /// Ends when the import is to be broken off.
+    stopped: oneshot::Receiver<()>,
 }
 
 impl Import<'_> {
     async fn run(&mut self, arriving: &mut mpsc::Receiver<Piece>) -> Result<SessionRecording, ImportError> {
-        let mut piece = arriving.recv().await;
+        let mut piece = self.next(arriving).await?;
         let head = match piece {
             Some(Piece::Head(head)) => {
-                piece = arriving.recv().await;
+                piece = self.next(arriving).await?;
                 Some(*head)
             }
             _ => None,
@@ -137,7 +175,15 @@ impl Import<'_> {
                 Some(Piece::End) => return Ok(self.to.finish(id, term, SessionStatus::Completed).await?),
                 None => return Err(ImportError::BrokeOff),
             }
-            piece = arriving.recv().await;
+            piece = self.next(arriving).await?;
+        }
+    }
+
+    async fn next(&mut self, arriving: &mut mpsc::Receiver<Piece>) -> Result<Option<Piece>, ImportError> {
+        tokio::select! {
+            biased;
+            _ = &mut self.stopped => Err(ImportError::Stopped),
+            piece = arriving.recv() => Ok(piece),
         }
     }
 
@@ -252,4 +298,7 @@ pub enum ImportError {
     /// The reading thread ended without a word: a bug, or the program is ending.
     #[error("the import broke off")]
     BrokeOff,
+    /// It was told to stop.
+    #[error("the import was broken off")]
+    Stopped,
 }

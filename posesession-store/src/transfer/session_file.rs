@@ -71,6 +71,20 @@ pub async fn import_session_file(
     to: Place<'_>,
     on_progress: OnProgress<'_>,
 ) -> Result<Copied, SessionFileError> {
+    import_session_file_until(path, to, on_progress, std::future::pending()).await
+}
+
+/// Imports as [`import_session_file`] does, unless `stop` is ready first: then what was imported by then is erased again.
+///
+/// # Errors
+///
+/// [`SessionFileError`], [`SessionFileError::Stopped`] among them.
+pub async fn import_session_file_until(
+    path: impl AsRef<Path>,
+    to: Place<'_>,
+    on_progress: OnProgress<'_>,
+    stop: impl Future<Output = ()>,
+) -> Result<Copied, SessionFileError> {
     let path = path.as_ref();
     if !path.is_file() {
         let source = std::io::ErrorKind::NotFound.into();
@@ -88,11 +102,15 @@ pub async fn import_session_file(
     let from = Place { sessions: &store, media: media.as_ref() };
     let copying = Copying::start(from, to, session.id, on_progress).await?;
     let is_ours = copying.there == There::Created;
-    let copied = copying.run().await;
+    let copied = tokio::select! {
+        biased;
+        () = stop => Err(SessionFileError::Stopped),
+        copied = copying.run() => copied.map_err(SessionFileError::from),
+    };
     if copied.is_err() && is_ours {
         erase(to, session.id).await;
     }
-    Ok(copied?)
+    copied
 }
 
 /// Takes back what was begun. What can't be is logged: the caller is told why it came to that.
@@ -126,6 +144,9 @@ pub enum SessionFileError {
         /// The file.
         path: PathBuf,
     },
+    /// It was told to stop.
+    #[error("the import was broken off")]
+    Stopped,
     /// The file system failed.
     #[error("can't {operation} `{}`", path.display())]
     File {
