@@ -25,6 +25,7 @@ test: setup lint test-rust test-web test-python test-browser ## Run all tests, i
 
 test-rust: ## Run the Rust tests, examples and doc examples
 	cargo test --workspace --all-features --quiet
+	cargo build --workspace --all-features --examples --quiet
 	rm -f target/examples.db*
 	$(EXAMPLES)/record target/examples.db
 	$(EXAMPLES)/replay target/examples.db | tail -n 1
