@@ -3,6 +3,7 @@
 mod options;
 mod failure;
 mod connection;
+mod presence;
 mod rows;
 mod sessions;
 mod listing;
@@ -26,6 +27,7 @@ use sqlx::postgres::PgPool;
 
 use self::failure::{BACKEND, Failure, unreached};
 pub use self::options::PostgresOptions;
+use self::presence::Presence;
 use self::writer::Writers;
 use crate::blocking::blocking;
 use crate::checks;
@@ -64,6 +66,7 @@ use crate::store::SessionStore;
 pub struct PostgresStore {
     pool: PgPool,
     writers: Writers,
+    presence: Presence,
     is_durable: bool,
     /// How long a call may take in all; longer than the database allows any statement, so only a connection that is
     /// silently dead takes so long.
@@ -115,7 +118,8 @@ impl PostgresStore {
         let is_durable = connection::is_durable(&pool).await.map_err(failed)?;
         let time_limit = options.acquire_timeout + options.lock_timeout + 2 * options.statement_timeout;
         let writers = Writers::start(&pool, time_limit);
-        let store = Self { pool, writers, is_durable, time_limit };
+        let presence = Presence::new(&pool);
+        let store = Self { pool, writers, presence, is_durable, time_limit };
         // What a store that died was erasing is erased now.
         for key in read!(store, "open the database", |db| compaction::erasing(db))? {
             store.erase_rest(key).await?;
@@ -126,6 +130,7 @@ impl PostgresStore {
     /// Does what is queued and closes all connections. Later calls are refused.
     pub async fn close(&self) {
         self.writers.close().await;
+        self.presence.end().await;
         self.pool.close().await;
     }
 
@@ -358,7 +363,20 @@ impl SessionStore for PostgresStore {
         u32::try_from(key).map_err(|_too_large| unreached("read a session's key", "the keys are used up"))
     }
 
+    /// Leaves all sessions as they are while another store that did this runs on the database: they may be its own. Until
+    /// this store is closed, others do the same for it.
     async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError> {
-        write!(self, "interrupt live sessions", |db| sessions::interrupt_live(db))
+        const OPERATION: &str = "interrupt live sessions";
+        let announced = tokio::time::timeout(self.time_limit, self.presence.announce()).await;
+        let announced = announced.unwrap_or(Err(Failure::Late));
+        let Some(alone) = announced.map_err(|failure| failure.during(OPERATION))? else {
+            tracing::info!(
+                "another server runs on this database: sessions that are being recorded are left to it"
+            );
+            return Ok(Vec::new());
+        };
+        let interrupted = write!(self, OPERATION, |db| sessions::interrupt_live(db))?;
+        alone.done().await.map_err(|failure| failure.during(OPERATION))?;
+        Ok(interrupted)
     }
 }

@@ -270,3 +270,31 @@ async fn logical_names_are_there_for_sql() {
     assert_eq!(server.sql_at(&url, facts), format!("{id}|Recorded|0.99999|31|recording|{{}}|t"));
     assert_eq!(server.sql_at(&url, "SELECT username FROM account"), "local");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_leaves_another_ones_recordings_alone() {
+    let postgres = ScratchPostgres::start();
+    let (one, two) = (connect(&postgres.url()).await, connect(&postgres.url()).await);
+    let (left, _) = start(&one).await;
+    assert_eq!(one.interrupt_live_sessions().await.unwrap(), [left], "nobody else runs");
+    let (id, term) = start(&one).await;
+    assert_eq!(two.interrupt_live_sessions().await.unwrap(), [], "one runs");
+    one.append(id, term, &batch(0, 3)).await.unwrap();
+
+    // The database forgets who runs when it restarts; they say so again.
+    let holders =
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted";
+    postgres.stop(Stop::Fast);
+    postgres.resume();
+    while postgres.sql(holders).trim() != "2" {
+        tokio::task::yield_now().await;
+    }
+    let three = connect(&postgres.url()).await;
+    assert_eq!(three.interrupt_live_sessions().await.unwrap(), []);
+    for store in [&one, &two, &three] {
+        store.close().await;
+    }
+
+    let next = connect(&postgres.url()).await;
+    assert_eq!(next.interrupt_live_sessions().await.unwrap(), [id], "all are gone");
+}
