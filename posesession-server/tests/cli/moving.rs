@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use scratch_postgres::ScratchPostgres;
 use serde_json::Value;
 
 use crate::support::{folder_with, run_in, run_with_input};
@@ -99,6 +100,34 @@ fn sessions_are_copied_once() {
     assert_eq!(copies, sessions(folder, &["--sort", "created"]));
     assert_eq!(copies.len(), ids.len());
     assert!(!folder.join("one.db-media").exists(), "no media, no folder for them");
+}
+
+#[test]
+fn sessions_go_through_postgres_and_come_back_bit_for_bit() {
+    let (folder, ids) = folder_with(&["Squat", "Lunge"]);
+    let folder = folder.path();
+    let media = folder.join("data/media").join(ids[0].to_string());
+    std::fs::create_dir_all(&media).unwrap();
+    std::fs::write(media.join("video.webm"), "no real video").unwrap();
+    let url = ScratchPostgres::shared().schema();
+
+    ok(folder, &["copy", "data", &url, "--to-media", "there"]);
+    let in_postgres = ["--database", &url, "--media", "there", "--sort", "created"];
+    assert_eq!(sessions(folder, &in_postgres), sessions(folder, &["--sort", "created"]));
+    assert!(ok(folder, &["ls", "--database", &url]).contains("Lunge"));
+    let again = run_in(folder, &["copy", "data", &url, "--to-media", "there"]);
+    assert_eq!((again.code, again.said.matches("there already").count()), (0, 2), "{}", again.said);
+
+    ok(folder, &["copy", &url, "back.db", "--from-media", "there"]);
+    for (n, session) in ["Squat", "Lunge"].into_iter().enumerate() {
+        let (before, after) = (format!("before_{n}.db"), format!("after_{n}.db"));
+        ok(folder, &["export", session, &before]);
+        ok(folder, &["export", session, &after, "--database", "back.db"]);
+        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+        assert!(read(&before) == read(&after), "{session} is another one when it comes back");
+    }
+    let back = folder.join("back.db-media").join(ids[0].to_string()).join("video.webm");
+    assert_eq!(std::fs::read(back).unwrap(), b"no real video");
 }
 
 #[test]
