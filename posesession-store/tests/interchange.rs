@@ -380,3 +380,14 @@ async fn a_real_recording_is_imported() {
     assert_eq!(session.frame_count, lines as u64);
     assert_eq!(session.skeleton.unwrap().name, "mediapipe_33");
 }
+
+#[tokio::test]
+async fn a_pose_within_a_pose_without_end_is_refused() {
+    const DEPTH: usize = 20_000;
+    let (open, close) = ("\"pose_data\":{".repeat(DEPTH), "}".repeat(DEPTH));
+    let file = format!("{{\"timestamp\":0,{open}\"landmarks\":[]{close}}}\n").into_bytes();
+    let store = MemoryStore::new();
+    let options = ImportOptions::default();
+    let error = import_frames(std::io::Cursor::new(file), FrameFormat::JsonLines, options, &store).await;
+    assert!(matches!(error, Err(ImportError::Read(_))), "{error:?}");
+}

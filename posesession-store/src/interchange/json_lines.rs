@@ -180,6 +180,11 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     /// Returns the pose that a value has, or nothing if there is none in it.
     fn pose(&self, value: &'a str) -> Result<Option<Sent>, ReadError> {
+        self.pose_within(value, 1)
+    }
+
+    /// Looks into `pose_data` only so deep: a file doesn't decide how often this calls itself.
+    fn pose_within(&self, value: &'a str, depth: u8) -> Result<Option<Sent>, ReadError> {
         match value.trim_start().as_bytes().first() {
             Some(b'{') => {}
             Some(b'[') => {
@@ -190,7 +195,10 @@ impl<'a> Place<'a> {
         }
         let fields: Fields<'a> = self.parse(value)?;
         if let Some(inner) = fields.pose_data {
-            return self.pose(inner.get());
+            return match depth.checked_sub(1) {
+                Some(depth) => self.pose_within(inner.get(), depth),
+                None => Ok(None),
+            };
         }
         if fields.persons.is_some() {
             return Ok(Some(Sent::Own(self.parse(value)?)));
