@@ -157,6 +157,11 @@ fn a_line_may_not_be_endless() {
     let endless = std::io::Read::take(std::io::repeat(b'x'), 1 << 27);
     let refused = read_frames(endless, FrameFormat::CsvWide, ReadOptions::default()).map(drop);
     assert!(matches!(refused, Err(ReadError::Io { line: 1, .. })));
+    // Line ends in quotes end no line.
+    let start = "timestamp,pose.nose.x\n0,\"".as_bytes();
+    let endless = std::io::Read::chain(start, std::io::Read::take(std::io::repeat(b'\n'), 1 << 27));
+    let mut reader = read_frames(endless, FrameFormat::CsvWide, ReadOptions::default()).unwrap();
+    assert!(matches!(reader.next_frame(), Err(ReadError::Io { .. })));
 }
 
 #[test]

@@ -133,6 +133,7 @@ impl<R: Read + Send> FrameReader for Reader<R> {
             if read.map_err(|source| ReadError::Io { line: self.line, source })? == 0 {
                 return Ok(None);
             }
+            self.lines.get_mut().end_line();
             let frame = match std::str::from_utf8(&text) {
                 Ok(text) if text.trim().trim_start_matches('\u{feff}').is_empty() => Ok(None),
                 Ok(text) => self.parse(text.trim_start_matches('\u{feff}').trim_end()),

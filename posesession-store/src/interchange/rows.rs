@@ -52,6 +52,7 @@ impl<R: Read> Rows<R> {
             if !more.map_err(|error| read_error(self.line + 1, error))? {
                 return Ok(None);
             }
+            self.reader.get_mut().end_line();
             self.is_taken = false;
             self.line = self.row.position().map_or(self.line, csv::Position::line);
         }
