@@ -25,6 +25,7 @@ const SHOULDERS_AND_HIPS = [11, 12, 23, 24];
 /**
  * @typedef {object} Pair a stored pose and its picture
  * @property {number} timestamp of the pose, seconds of the session
+ * @property {number} taken when, seconds of the page, which go on in a pause
  * @property {number} x of the torso, as a part of the picture
  * @property {number} number of the picture in which it was found
  */
@@ -64,6 +65,8 @@ describe("pose and picture in step", { timeout: 900_000 }, () => {
   let start = 0;
   /** @type {{ time: number, number: number }[]} */
   let pictures = [];
+  /** The last pose before the pause and the first after it, seconds of the session. */
+  let pause = { before: 0, after: 0 };
 
   /**
    * The picture that a player shows at a time of the session.
@@ -75,11 +78,15 @@ describe("pose and picture in step", { timeout: 900_000 }, () => {
 
   /**
    * The picture in which a pose was found; of those with its number, which comes round again, the nearest.
+   *
+   * Never one from beyond the pause: it has no length in the session, so that a pause about as long as a round has the same
+   * numbers soon again after it, and a pose whose picture the encoder left out would be given such a one.
    * @param {Pair} pair
    */
   function pictureOf({ timestamp, number }) {
     const away = (/** @type {{ time: number }} */ { time }) => Math.abs(start + time - timestamp);
-    const same = pictures.filter((picture) => picture.number === number && away(picture) < LOOP_SECONDS / 2);
+    const isHere = (/** @type {{ time: number }} */ { time }) => (timestamp <= pause.before ? start + time < pause.after - TICK_SECONDS : start + time > pause.before + TICK_SECONDS);
+    const same = pictures.filter((picture) => picture.number === number && away(picture) < LOOP_SECONDS / 2 && isHere(picture));
     return same.sort((a, b) => away(a) - away(b)).at(0);
   }
 
@@ -120,20 +127,27 @@ describe("pose and picture in step", { timeout: 900_000 }, () => {
     start = session.metadata.video.start;
     address = `${server.address}/api/sessions/${sessionId}/video`;
     pictures = await readNumbers(address);
-    const numbers = new Map(noted.map(({ number, values }) => [key(values), number]));
+    const numbers = new Map(noted.map(({ number, timestamp, values }) => [key(values), { number, taken: timestamp }]));
     const frames = await server.frames(String(sessionId));
     /** @type {Pair[]} */
     const found = frames.flatMap(({ timestamp, pose_data: { persons } }) => {
-      const number = persons.length > 0 ? numbers.get(key(persons[0].pose.flat())) : undefined;
-      if (number === undefined) return [];
+      const note = persons.length > 0 ? numbers.get(key(persons[0].pose.flat())) : undefined;
+      if (note === undefined) return [];
       const x = SHOULDERS_AND_HIPS.reduce((sum, keypoint) => sum + persons[0].pose[keypoint][0], 0) / SHOULDERS_AND_HIPS.length;
-      return [{ timestamp, x, number }];
+      return [{ timestamp, x, ...note }];
     });
     t.diagnostic(`${posesPerSecond} poses/s; ${frames.length} poses and ${pictures.length} pictures stored in ${session.duration} s; video from ${start} s`);
     assert.ok(found.length >= 0.95 * frames.length, `only ${found.length} of ${frames.length} poses are those that the page found`);
     pairs = found.filter(({ timestamp }) => timestamp >= start);
     assert.ok(pairs.length >= 0.5 * found.length, `the video begins after ${found.length - pairs.length} of ${found.length} poses`);
     assert.equal(session.status, "completed");
+    // Where the page's time went on most beyond the session's.
+    const skipped = found.slice(1).map(({ timestamp, taken }, index) => taken - found[index].taken - (timestamp - found[index].timestamp));
+    const longest = Math.max(...skipped);
+    assert.ok(longest >= PAUSE_SECONDS - 1, `the longest pause took only ${longest} s`);
+    const last = skipped.indexOf(longest);
+    pause = { before: found[last].timestamp, after: found[last + 1].timestamp };
+    t.diagnostic(`pause of ${longest.toFixed(3)} s between ${pause.before} and ${pause.after} s`);
   });
 
   test("a picture's time in the session is the time of the pose that was found in it, within one frame", (t) => {
