@@ -258,6 +258,35 @@ def describe(recording: ps.Recording, server: str) -> str:
     )
 
 
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--server", default="ws://127.0.0.1:8787", help="default: %(default)s")
+    parser.add_argument("--source", default="0", help="a camera's number or a video file (default: 0)")
+    parser.add_argument("--stream", default="default", help="the stream's name (default: %(default)s)")
+    parser.add_argument("--record", metavar="NAME", help="record the stream under this name")
+    parser.add_argument(
+        "--images", action=argparse.BooleanOptionalAction, default=True, help="also send the pictures"
+    )
+    parser.add_argument("--quality", type=int, default=80, help="of the JPEGs, 1 to 100 (default: %(default)s)")
+    parser.add_argument("--image-width", type=int, default=640, help="at most, px (default: %(default)s)")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--real-time", action="store_true", help="play a file at its own speed (default)")
+    pace.add_argument("--fast", action="store_true", help="every picture of a file, as fast as it goes")
+    parser.add_argument("--loop", action="store_true", help="start a file anew when it ends")
+    parser.add_argument("--max-frames", type=int, help="stop after so many frames")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.quality <= 100:
+        parser.error("--quality must be from 1 to 100")
+    if options.image_width < 16:
+        parser.error("--image-width must be at least 16")
+    if options.max_frames is not None and options.max_frames < 1:
+        parser.error("--max-frames must be at least 1")
+    return options
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Streams as the command line says; Ctrl-C ends the recording first, a second one at once."""
     stopping = threading.Event()
