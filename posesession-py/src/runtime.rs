@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 use crate::errors;
 
@@ -35,25 +36,37 @@ pub(crate) fn runtime() -> PyResult<&'static Runtime> {
 
 /// Waits for work without the GIL. A signal whose handler raises, such as Ctrl-C, ends the wait and drops the work.
 pub(crate) fn wait<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
-    wait_and(py, work, |_py| Ok(()))
+    wait_and(py, work, None, |_py| Ok(()))
 }
 
-/// Waits as [`wait`] does, and does something else meanwhile, now and then and at the end. If that fails, the work is dropped.
+/// Waits as [`wait`] does, and does something else meanwhile, now and then and at the end.
+///
+/// If that fails, or a signal comes, `stop` is dropped for the work to hear, and the work is waited for, so that it cleans up
+/// behind itself; without `stop` the work is dropped.
 pub(crate) fn wait_and<T: Send>(
     py: Python<'_>,
     work: impl Future<Output = T> + Send,
+    mut stop: Option<oneshot::Sender<()>>,
     mut meanwhile: impl FnMut(Python<'_>) -> PyResult<()>,
 ) -> PyResult<T> {
     let runtime = runtime()?;
     let mut work = pin!(work);
+    let mut broken_off = None;
     loop {
         let step = async { tokio::time::timeout(SIGNAL_CHECK, work.as_mut()).await };
         let step = py.detach(|| runtime.block_on(step));
-        meanwhile(py)?;
-        if let Ok(done) = step {
-            return Ok(done);
+        if broken_off.is_none()
+            && let Err(error) =
+                meanwhile(py).and_then(|()| if step.is_ok() { Ok(()) } else { py.check_signals() })
+        {
+            if stop.take().is_none() {
+                return Err(error);
+            }
+            broken_off = Some(error);
         }
-        py.check_signals()?;
+        if let Ok(done) = step {
+            return broken_off.map_or(Ok(done), Err);
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use posesession_core::{SessionId, SessionRecording};
 use posesession_store::{
     FrameExport, FrameFormat, ImportOptions, Progress, ReadOptions, copy_session, export_session_file,
-    import_frames, import_session_file,
+    import_frames_until, import_session_file_until,
 };
 use pyo3::prelude::*;
+use tokio::sync::oneshot;
 
 use crate::errors::{self, bad_argument};
 use crate::place::Place;
@@ -36,9 +37,10 @@ impl Meter {
         py: Python<'_>,
         progress: Option<&Bound<'_, PyAny>>,
         work: impl Future<Output = T> + Send,
+        stop: Option<oneshot::Sender<()>>,
     ) -> PyResult<T> {
         let mut told = None;
-        wait_and(py, work, |_py| {
+        wait_and(py, work, stop, |_py| {
             let now = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
             if let Some(progress) = progress.filter(|_| told != Some(now)) {
                 progress.call1(now)?;
@@ -104,11 +106,11 @@ pub(crate) fn export(
         FileFormat::Sqlite => {
             let mut tell = |progress| meter.set(progress);
             let work = export_session_file(from.whole(), id, path, &mut tell);
-            meter.wait(py, progress, work)?.map_err(errors::session_file)
+            meter.wait(py, progress, work, None)?.map_err(errors::session_file)
         }
         FileFormat::Frames(format) => {
             let work = write_frames(from, id, Path::new(path), format, &meter);
-            meter.wait(py, progress, work)?
+            meter.wait(py, progress, work, None)?
         }
     }
 }
@@ -134,7 +136,7 @@ async fn write_frames(
     Ok(())
 }
 
-/// Reads a session out of a file.
+/// Reads a session out of a file. Broken off, it leaves nothing of it.
 pub(crate) fn import(
     py: Python<'_>,
     path: &str,
@@ -144,18 +146,23 @@ pub(crate) fn import(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<SessionRecording> {
     let meter = Arc::new(Meter::default());
+    let (stop, dropped) = oneshot::channel();
+    let stopped = async move {
+        let _stop_was_dropped = dropped.await;
+    };
     match format {
         FileFormat::Sqlite => {
             // What isn't there is told like any other file.
             std::fs::metadata(path)?;
             let mut tell = |progress| meter.set(progress);
-            let work = import_session_file(path, to.whole(), &mut tell);
-            let copied = meter.wait(py, progress, work)?.map_err(errors::session_file)?;
+            let work = import_session_file_until(path, to.whole(), &mut tell, stopped);
+            let copied = meter.wait(py, progress, work, Some(stop))?.map_err(errors::session_file)?;
             Ok(copied.session().clone())
         }
         FileFormat::Frames(format) => {
             let (name, fps) = options;
-            let file = File::open(path)?;
+            // Opening a pipe waits for its other end, which may be this program.
+            let file = py.detach(|| File::open(path))?;
             meter.total.store(file.metadata()?.len(), Ordering::Relaxed);
             let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
             let options = ImportOptions {
@@ -164,8 +171,8 @@ pub(crate) fn import(
                 read: ReadOptions { fps, skeleton: None },
             };
             let file = Metered { file, meter: Arc::clone(&meter) };
-            let work = import_frames(file, format, options, &**to.store());
-            meter.wait(py, progress, work)?.map_err(errors::import)
+            let work = import_frames_until(file, format, options, &**to.store(), stopped);
+            meter.wait(py, progress, work, Some(stop))?.map_err(errors::import)
         }
     }
 }
@@ -195,6 +202,6 @@ pub(crate) fn copy(
     let meter = Meter::default();
     let mut tell = |progress| meter.set(progress);
     let work = copy_session(from.whole(), to.whole(), id, &mut tell);
-    let copied = meter.wait(py, progress, work)?.map_err(errors::transfer)?;
+    let copied = meter.wait(py, progress, work, None)?.map_err(errors::transfer)?;
     Ok(copied.session().clone())
 }

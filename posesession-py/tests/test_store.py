@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,3 +134,41 @@ def test_progress_is_told_as_to_a_tqdm(
 
 def test_real_recordings_are_small(walked: ps.Session) -> None:
     assert walked.stored_bytes < 0.9 * walk()[1].nbytes
+
+
+def test_an_import_that_is_broken_off_leaves_nothing(store: ps.Store, demo: ps.Session, tmp_path: Path) -> None:
+    whole, endless = tmp_path / "squat.jsonl", tmp_path / "endless.jsonl"
+    demo.export(whole)
+    os.mkfifo(endless)
+    demo.delete(erase=True)
+
+    def write() -> None:
+        # The pipe stays open, so that the import is still under way when it is broken off.
+        with endless.open("wb") as pipe:
+            pipe.write(whole.read_bytes())
+            pipe.flush()
+            broken_off.wait()
+
+    class Impatient:
+        total: float | None = None
+
+        def __init__(self, **_options: Any) -> None:
+            pass
+
+        def update(self, more: int) -> None:
+            if more:
+                raise KeyboardInterrupt
+
+        def close(self) -> None:
+            pass
+
+    broken_off = threading.Event()
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            store.import_file(endless, progress=Impatient)
+    finally:
+        broken_off.set()
+        writer.join()
+    assert store.sessions() == []
