@@ -11,6 +11,8 @@ mod pose;
 mod pose_json;
 mod frame;
 mod session;
+mod max_error;
+mod encoding;
 mod chunk;
 mod codec;
 mod chunk_index;
@@ -32,7 +34,9 @@ pub use cursor::{
     CursorError, CursorOutput, LoopMode, PlaybackRange, PlaybackState, PlaybackStatus, ReplayCursor,
     ReplayFrame, SeekMode, SeekTarget, SessionExtent,
 };
+pub use encoding::Encoding;
 pub use frame::{Frame, ImageRef};
+pub use max_error::{BadMaxError, ChannelBounds, MaxError};
 pub use playback_clock::PlaybackClock;
 pub use pose::{PoseData, PoseError};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
