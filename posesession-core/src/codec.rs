@@ -8,6 +8,8 @@ mod byte_reader;
 mod images;
 mod raw;
 mod track_order;
+mod streams;
+mod quantised;
 mod columnar;
 
 use std::fmt;
@@ -15,6 +17,9 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::chunk::{Chunk, ChunkError};
+use crate::encoding::Encoding;
+use crate::max_error::{BadMaxError, ChannelBounds};
+use crate::skeleton::Skeleton;
 
 pub use header::ChunkHeader;
 
@@ -27,18 +32,21 @@ pub enum Codec {
     Raw = 1,
     /// Each channel compressed as one stream, lossless to the bit. For chunks at rest.
     Columnar = 2,
+    /// As [`Codec::Columnar`], but channels that have a bound are off by as much as it allows, and much smaller.
+    Bounded = 3,
 }
 
 impl Codec {
-    /// How hard [`Codec::Columnar`] tries unless told otherwise, from 0 to 12.
+    /// How hard [`Codec::Columnar`] and [`Codec::Bounded`] try unless told otherwise, from 0 to 12.
     pub const DEFAULT_LEVEL: u8 = 6;
 
-    /// Returns the codec's name: `raw` or `columnar`.
+    /// Returns the codec's name: `raw`, `columnar` or `bounded`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Columnar => "columnar",
+            Self::Bounded => "bounded",
         }
     }
 
@@ -46,6 +54,7 @@ impl Codec {
         match id {
             1 => Ok(Self::Raw),
             2 => Ok(Self::Columnar),
+            3 => Ok(Self::Bounded),
             _ => Err(CodecError::UnsupportedCodec { codec: id }),
         }
     }
@@ -66,7 +75,8 @@ pub struct EncodedChunk {
     pub payload: Vec<u8>,
 }
 
-/// Encodes a chunk. [`decode`] gives the same chunk back, bit for bit.
+/// Encodes a chunk. [`decode`] gives the same chunk back, bit for bit; [`Codec::Bounded`] has no bounds here and so is as
+/// lossless ([`encode_bounded`] has).
 ///
 /// # Errors
 ///
@@ -99,12 +109,78 @@ pub fn encode(chunk: &Chunk, codec: Codec) -> Result<EncodedChunk, CodecError> {
 ///
 /// As [`encode`].
 pub fn encode_with_level(chunk: &Chunk, codec: Codec, level: u8) -> Result<EncodedChunk, CodecError> {
+    let bounds = ChannelBounds::lossless(chunk.layout());
+    encode_chunk(chunk, codec, &bounds, level)
+}
+
+/// Encodes a chunk by [`Codec::Bounded`]: |decoded - original| is at most the channel's bound, for every value, which is
+/// checked here. Missing values, infinities, and channels without a bound come back bit for bit.
+///
+/// # Errors
+///
+/// [`CodecError::BadBounds`] if the bounds are not those of the chunk's layout; else as [`encode`].
+///
+/// # Examples
+///
+/// ```
+/// use posesession_core::{Chunk, MaxError, Skeleton, SyntheticPose, decode, encode_bounded};
+///
+/// let skeleton = Skeleton::preset("mediapipe_33")?;
+/// let source = SyntheticPose::new(&skeleton, 30.0);
+/// let mut chunk = Chunk::new(0, skeleton.layout());
+/// for n in 0..256 {
+///     let (timestamp, pose) = source.frame(n);
+///     chunk.push(timestamp, &pose)?;
+/// }
+/// let max_error = MaxError::new([("x", 5e-5), ("y", 5e-5), ("z", 5e-5), ("confidence", 1.0 / 512.0)])?;
+/// let encoded = encode_bounded(&chunk, &max_error.bounds(&skeleton)?)?;
+/// let decoded = decode(&encoded.header, &encoded.payload)?;
+/// assert!(decoded.values().iter().zip(chunk.values()).all(|(d, o)| (d - o).abs() < 0.002));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn encode_bounded(chunk: &Chunk, bounds: &ChannelBounds) -> Result<EncodedChunk, CodecError> {
+    encode_chunk(chunk, Codec::Bounded, bounds, Codec::DEFAULT_LEVEL)
+}
+
+/// Encodes a chunk as its session declared; the skeleton says what its channels are called. A chunk in which nobody is seen
+/// may be from before the skeleton was known, and have none of it.
+///
+/// # Errors
+///
+/// [`CodecError::BadBounds`] if the session's bounds are not for this skeleton, or the skeleton isn't the chunk's; else as
+/// [`encode`].
+pub fn encode_at_rest(
+    chunk: &Chunk,
+    encoding: &Encoding,
+    skeleton: Option<&Skeleton>,
+) -> Result<EncodedChunk, CodecError> {
+    match encoding {
+        Encoding::Bounded { max_error } => {
+            let bounds = match skeleton {
+                Some(skeleton) if !chunk.values().is_empty() => max_error.bounds(skeleton)?,
+                _ => ChannelBounds::lossless(chunk.layout()),
+            };
+            encode_bounded(chunk, &bounds)
+        }
+        Encoding::Columnar | Encoding::Json => encode(chunk, Codec::Columnar),
+    }
+}
+
+fn encode_chunk(
+    chunk: &Chunk,
+    codec: Codec,
+    bounds: &ChannelBounds,
+    level: u8,
+) -> Result<EncodedChunk, CodecError> {
     header::check_limits(chunk)?;
+    if !bounds.fit(chunk.layout()) {
+        return Err(CodecError::BadBounds { why: "they are for a chunk of another shape".to_owned() });
+    }
     let payload = match codec {
         Codec::Raw => raw::encode(chunk)?,
-        Codec::Columnar => columnar::encode(chunk, level)?,
+        Codec::Columnar | Codec::Bounded => columnar::encode(chunk, bounds, level)?,
     };
-    let header = header::write(chunk, codec, &payload)?;
+    let header = header::write(chunk, codec, bounds, &payload)?;
     Ok(EncodedChunk { header, payload })
 }
 
@@ -120,7 +196,7 @@ pub fn decode(header: &[u8], payload: &[u8]) -> Result<Chunk, CodecError> {
     let parsed = verify(header, payload)?;
     let columns = match parsed.codec {
         Codec::Raw => raw::decode(&parsed, payload)?,
-        Codec::Columnar => columnar::decode(&parsed, payload)?,
+        Codec::Columnar | Codec::Bounded => columnar::decode(&parsed, payload)?,
     };
     let chunk = Chunk::from_columns(columns)?;
     parsed.check_extent(&chunk)?;
@@ -219,6 +295,12 @@ pub enum CodecError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The bounds are not those of the chunk's channels.
+    #[error("the chunk can't have these bounds: {why}")]
+    BadBounds {
+        /// What is wrong.
+        why: String,
+    },
     /// The columns are right by themselves, but don't make a chunk.
     #[error("the chunk's columns contradict each other")]
     Inconsistent(#[from] ChunkError),
@@ -230,6 +312,15 @@ impl CodecError {
     }
 }
 
+impl From<BadMaxError> for CodecError {
+    fn from(error: BadMaxError) -> Self {
+        Self::BadBounds { why: error.to_string() }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the tests' counts are small")]
 mod tests;
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the tests' counts are small")]
+mod bounded_tests;

@@ -28,7 +28,8 @@ pub use batch::{Batch, ImageObject};
 pub use chunk::{Chunk, ChunkColumns, ChunkError, ChunkImage};
 pub use chunk_index::{ChunkExtent, ChunkIndex, ChunkQuery};
 pub use codec::{
-    ChunkHeader, Codec, CodecError, EncodedChunk, decode, encode, encode_with_level, peek, verify,
+    ChunkHeader, Codec, CodecError, EncodedChunk, decode, encode, encode_at_rest, encode_bounded,
+    encode_with_level, peek, verify,
 };
 pub use cursor::{
     CursorError, CursorOutput, LoopMode, PlaybackRange, PlaybackState, PlaybackStatus, ReplayCursor,

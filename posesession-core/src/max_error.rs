@@ -144,6 +144,12 @@ impl ChannelBounds {
         }
     }
 
+    /// Makes bounds of which no channel has one.
+    #[must_use]
+    pub fn lossless(layout: &Layout) -> Self {
+        Self { parts: layout.parts.iter().map(|part| vec![None; usize::from(part.channels)]).collect() }
+    }
+
     /// Returns the bound of a channel of a component; `None`: it is lossless.
     #[must_use]
     pub fn of(&self, component: usize, channel: usize) -> Option<f64> {
@@ -157,6 +163,9 @@ impl ChannelBounds {
         self.parts.iter().map(Vec::len).eq(channels)
     }
 }
+
+// A bound is never NaN.
+impl Eq for ChannelBounds {}
 
 /// Why bounds are refused.
 #[derive(Debug, Clone, PartialEq, Error)]

@@ -2,6 +2,7 @@
 
 use crate::chunk::Chunk;
 use crate::chunk_index::ChunkExtent;
+use crate::max_error::ChannelBounds;
 use crate::skeleton::{Layout, LayoutPart, Skeleton};
 use crate::time::Timestamp;
 
@@ -14,6 +15,7 @@ const FLAG_IMAGES: u8 = 1;
 /// What stands before the layout's parts.
 const FIXED_BYTES: usize = 48;
 const PART_BYTES: usize = 4;
+const BOUND_BYTES: usize = 8;
 const CRC_BYTES: usize = 4;
 /// The highest frame number that every client holds exactly.
 const MAX_FRAME_NUMBER: u64 = 1 << 53;
@@ -38,6 +40,8 @@ pub struct ChunkHeader {
     pub last_timestamp: Timestamp,
     /// The shape of one person's values.
     pub layout: Layout,
+    /// How far values may be off, if the codec is [`Codec::Bounded`]; of all others nothing.
+    pub bounds: ChannelBounds,
     /// Whether some frames have images.
     pub has_images: bool,
     /// How long the payload is, in bytes.
@@ -101,7 +105,12 @@ fn check(what: &'static str, got: u64, limit: u64) -> Result<(), CodecError> {
 }
 
 /// Writes the header of a chunk that is within the limits.
-pub(super) fn write(chunk: &Chunk, codec: Codec, payload: &[u8]) -> Result<Vec<u8>, CodecError> {
+pub(super) fn write(
+    chunk: &Chunk,
+    codec: Codec,
+    bounds: &ChannelBounds,
+    payload: &[u8],
+) -> Result<Vec<u8>, CodecError> {
     let parts = &chunk.layout().parts;
     let timestamp = |t: Option<&Timestamp>| t.copied().unwrap_or_default().as_micros().to_le_bytes();
     let mut header = Vec::with_capacity(FIXED_BYTES + parts.len() * PART_BYTES + CRC_BYTES);
@@ -119,6 +128,11 @@ pub(super) fn write(chunk: &Chunk, codec: Codec, payload: &[u8]) -> Result<Vec<u
     for part in parts {
         header.extend_from_slice(&part.keypoints.to_le_bytes());
         header.extend_from_slice(&[part.channels, 0]);
+    }
+    if codec == Codec::Bounded {
+        for place in channel_places(chunk.layout()) {
+            header.extend_from_slice(&bounds.of(place.0, place.1).unwrap_or(0.0).to_le_bytes());
+        }
     }
     let crc = crc32c::crc32c_append(crc32c::crc32c(&header), payload);
     header.extend_from_slice(&crc.to_le_bytes());
@@ -156,10 +170,18 @@ pub(super) fn read(header: &[u8]) -> Result<ChunkHeader, CodecError> {
     let payload_bytes = reader.u32()?;
     let components = reader.u32()?;
     check("components", u64::from(components), Skeleton::MAX_COMPONENTS as u64)?;
-    check_length("header", header.len(), FIXED_BYTES + components as usize * PART_BYTES + CRC_BYTES)?;
+    let least = FIXED_BYTES + components as usize * PART_BYTES + CRC_BYTES;
+    if codec != Codec::Bounded || header.len() < least {
+        check_length("header", header.len(), least)?;
+    }
     let parts = (0..components).map(|_| read_part(&mut reader)).collect::<Result<_, _>>()?;
     let layout = Layout { parts };
     check_layout(&layout, u64::from(row_count))?;
+    let mut bounds = ChannelBounds::default();
+    if codec == Codec::Bounded {
+        check_length("header", header.len(), least + channel_places(&layout).count() * BOUND_BYTES)?;
+        bounds = read_bounds(&mut reader, &layout)?;
+    }
     let header = ChunkHeader {
         version,
         codec,
@@ -169,6 +191,7 @@ pub(super) fn read(header: &[u8]) -> Result<ChunkHeader, CodecError> {
         first_timestamp,
         last_timestamp,
         layout,
+        bounds,
         has_images: flags & FLAG_IMAGES != 0,
         payload_bytes,
     };
@@ -191,6 +214,24 @@ fn read_part(reader: &mut ByteReader<'_>) -> Result<LayoutPart, CodecError> {
         return Err(CodecError::BadHeader { field: "layout" });
     }
     Ok(part)
+}
+
+fn read_bounds(reader: &mut ByteReader<'_>, layout: &Layout) -> Result<ChannelBounds, CodecError> {
+    let mut parts = Vec::with_capacity(layout.parts.len());
+    for part in &layout.parts {
+        let bounds =
+            (0..part.channels).map(|_| Ok(Some(f64::from_le_bytes(reader.array()?)).filter(|&b| b != 0.0)));
+        parts.push(bounds.collect::<Result<_, CodecError>>()?);
+    }
+    ChannelBounds::new(parts).map_err(|_out_of_range| CodecError::BadHeader { field: "bounds" })
+}
+
+/// Lists the component and channel of each channel.
+fn channel_places(layout: &Layout) -> impl Iterator<Item = (usize, usize)> {
+    let parts = layout.parts.iter().enumerate();
+    parts.flat_map(|(component, part)| {
+        (0..usize::from(part.channels)).map(move |channel| (component, channel))
+    })
 }
 
 /// Checks the checksum of a header that [`read`] accepted, and its payload.

@@ -8,9 +8,9 @@ use crate::skeleton::{Layout, LayoutPart, Skeleton};
 use crate::synthetic::SyntheticPose;
 use crate::time::Timestamp;
 
-const CODECS: [Codec; 2] = [Codec::Raw, Codec::Columnar];
+const CODECS: [Codec; 3] = [Codec::Raw, Codec::Columnar, Codec::Bounded];
 
-fn layout(parts: &[(u16, u8)]) -> Layout {
+pub(super) fn layout(parts: &[(u16, u8)]) -> Layout {
     Layout { parts: parts.iter().map(|&(keypoints, channels)| LayoutPart { keypoints, channels }).collect() }
 }
 
@@ -19,7 +19,7 @@ fn decoded(encoded: &EncodedChunk) -> Result<Chunk, CodecError> {
 }
 
 /// A small chunk with all that chunks can have.
-fn rich_chunk() -> Chunk {
+pub(super) fn rich_chunk() -> Chunk {
     let mut chunk = Chunk::new(41, layout(&[(3, 2), (1, 3)]));
     let tracks: [&[u32]; 6] = [&[5], &[5, 900], &[], &[900, 5], &[], &[7]];
     for (n, ids) in tracks.iter().enumerate() {
@@ -38,7 +38,7 @@ fn rich_chunk() -> Chunk {
 }
 
 /// Puts a right checksum behind whatever the rest of the header is.
-fn with_right_crc(header: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(super) fn with_right_crc(header: &[u8], payload: &[u8]) -> Vec<u8> {
     let covered = &header[..header.len().saturating_sub(4)];
     let crc = crc32c::crc32c_append(crc32c::crc32c(covered), payload);
     [covered, &crc.to_le_bytes()].concat()
@@ -76,7 +76,7 @@ fn every_preset_comes_back_and_columnar_is_smaller() {
             let (timestamp, pose) = source.frame(n);
             chunk.push(timestamp, &pose).unwrap();
         }
-        let [raw, columnar] = CODECS.map(|codec| encode(&chunk, codec).unwrap());
+        let [raw, columnar] = [Codec::Raw, Codec::Columnar].map(|codec| encode(&chunk, codec).unwrap());
         assert_eq!(decoded(&raw).unwrap(), chunk, "{name}");
         assert_eq!(decoded(&columnar).unwrap(), chunk, "{name}");
         assert!(columnar.payload.len() * 10 < raw.payload.len() * 9, "{name}");
@@ -210,7 +210,7 @@ fn what_this_version_does_not_know_is_named() {
     };
     assert_eq!(with(0, b'Q'), CodecError::BadMagic);
     assert_eq!(with(4, 2), CodecError::UnsupportedVersion { version: 2 });
-    for codec in [0, 3, 4, 255] {
+    for codec in [0, 4, 255] {
         assert_eq!(with(6, codec), CodecError::UnsupportedCodec { codec });
     }
     assert_eq!(with(7, 2), CodecError::BadHeader { field: "flags" });
@@ -311,7 +311,7 @@ prop_compose! {
     }
 }
 
-fn any_chunk() -> impl Strategy<Value = Chunk> {
+pub(super) fn any_chunk() -> impl Strategy<Value = Chunk> {
     let frame = |width: usize| {
         let ids = prop::collection::hash_set(prop_oneof![0_u32..4, any::<u32>()], 0..4);
         (ids, 1_i64..100_000, prop::option::weighted(0.3, any_image())).prop_flat_map(

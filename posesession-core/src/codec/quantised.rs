@@ -1,0 +1,294 @@
+//! A channel with a bound: its values in whole steps, and of these what the keypoints before don't foretell.
+//!
+//! Keypoints of one body move together, and a model's errors are alike for neighbours. So the change of a keypoint from
+//! one row to the next is foretold from the changes of the two keypoints before it, each with a weight of the keypoint's
+//! own; what is left is compressed. Values that no step comes near enough, and missing ones, are kept beside as they are.
+//!
+//! Steps and changes are whole numbers modulo 2^32: whatever comes, reader and writer agree.
+
+use std::ops::Range;
+
+use super::CodecError;
+use super::columnar::put_lossless;
+use super::header::to_u32;
+use super::streams::{StreamReader, StreamWriter};
+
+/// Weights are in sixteenths.
+const WEIGHT_SHIFT: u32 = 4;
+/// The largest weight, in sixteenths.
+const MAX_WEIGHT: f32 = 127.0;
+/// 1.5 * 2^52: added to a number below 2^31, it leaves the nearest whole number in the lowest bits.
+const ROUNDING: f64 = 6_755_399_441_055_744.0;
+/// The bits of a missing value: the quiet NaN.
+const MISSING: u32 = 0x7fc0_0000;
+
+/// The columns of a channel while it is encoded or decoded; kept from one channel to the next.
+#[derive(Debug, Default)]
+pub(super) struct Quantised {
+    /// `[keypoint, row]` in track order: each value's change from the row before, in steps; 0 where it is missing or kept.
+    changes: Vec<i32>,
+    /// How many values in a row are there, are missing, are there...
+    runs: Vec<u32>,
+    /// Where the values are that no step comes near enough, rising.
+    places: Vec<u32>,
+    /// These values' bits.
+    kept: Vec<u32>,
+    /// `[keypoint][2]`: of the keypoint before and of the one before that.
+    weights: Vec<i16>,
+    /// What is left of the changes of values that are not missing.
+    rest: Vec<i32>,
+}
+
+impl Quantised {
+    /// Writes a channel, shape `[keypoint, row]`, so that no value is off by more than `bound`.
+    pub(super) fn put(
+        &mut self,
+        streams: &mut StreamWriter,
+        column: &[f32],
+        keypoints: usize,
+        bound: f64,
+    ) -> Result<(), CodecError> {
+        let Some(step) = step_for(column, bound) else {
+            streams.payload.extend_from_slice(&0_f64.to_le_bytes());
+            return put_lossless(streams, column);
+        };
+        let rows = column.len() / keypoints.max(1);
+        self.quantise(column, rows, step, bound);
+        self.foretell(rows);
+        streams.payload.extend_from_slice(&step.to_le_bytes());
+        streams.payload.extend_from_slice(&to_u32("runs", self.runs.len())?.to_le_bytes());
+        streams.payload.extend_from_slice(&to_u32("kept values", self.kept.len())?.to_le_bytes());
+        streams.put_plain("runs", &self.runs)?;
+        streams.put("places of kept values", &self.places, 1)?;
+        streams.put_plain("kept values", &self.kept)?;
+        streams.put_plain("weights", &self.weights)?;
+        streams.put_plain("changes", &self.rest)
+    }
+
+    /// Fills `changes`, `runs`, `places` and `kept`.
+    fn quantise(&mut self, column: &[f32], rows: usize, step: f64, bound: f64) {
+        self.changes.clear();
+        self.runs.clear();
+        self.places.clear();
+        self.kept.clear();
+        let steps_per_unit = step.recip();
+        let (mut run, mut in_missing) = (0, false);
+        let mut last = 0_i32;
+        for ((place, &value), row) in (0..).zip(column).zip((0..rows).cycle()) {
+            if row == 0 {
+                last = 0;
+            }
+            let is_missing = value.to_bits() == MISSING;
+            if is_missing != in_missing {
+                self.runs.push(std::mem::take(&mut run));
+                in_missing = is_missing;
+            }
+            run += 1;
+            let steps = nearest(f64::from(value) * steps_per_unit);
+            // What a reader will get, so that this is the proof. A missing value is never near.
+            let is_near = (f64::from(restored(steps, step)) - f64::from(value)).abs() <= bound;
+            if !is_near && !is_missing {
+                self.places.push(place);
+                self.kept.push(value.to_bits());
+            }
+            let steps = if is_near { steps } else { last };
+            self.changes.push(steps.wrapping_sub(last));
+            last = steps;
+        }
+        self.runs.push(run);
+    }
+
+    /// Fills `weights` and `rest` from `changes`.
+    fn foretell(&mut self, rows: usize) {
+        self.weights.clear();
+        self.rest.clear();
+        for start in (0..self.changes.len()).step_by(rows.max(1)) {
+            let (before, from) = self.changes.split_at(start);
+            let (own, neighbours) = (&from[..rows], Neighbours::of(before, rows));
+            let weights = neighbours.best_weights(own);
+            self.weights.extend(weights);
+            self.rest.extend_from_slice(own);
+            neighbours.foretell(weights, &mut self.rest[start..], i32::wrapping_sub);
+        }
+        let mut there = 0;
+        for run in runs(&self.runs, false) {
+            self.rest.copy_within(run.clone(), there);
+            there += run.len();
+        }
+        self.rest.truncate(there);
+    }
+
+    /// Fills `column`, shape `[keypoint, row]`, from the next streams.
+    pub(super) fn read_into(
+        &mut self,
+        streams: &mut StreamReader<'_>,
+        column: &mut [f32],
+        keypoints: usize,
+    ) -> Result<(), CodecError> {
+        let step = f64::from_le_bytes(streams.reader.array()?);
+        if step == 0.0 {
+            return streams.read_into("values", column);
+        }
+        if !(step.is_finite() && step > 0.0) {
+            return Err(CodecError::bad_column("values", format_args!("a step can't be {step}")));
+        }
+        let (run_count, kept) = (streams.reader.u32()? as usize, streams.reader.u32()? as usize);
+        if run_count > column.len() + 1 || kept > column.len() {
+            let reason = format_args!("{run_count} runs and {kept} kept values in {}", column.len());
+            return Err(CodecError::bad_column("values", reason));
+        }
+        self.runs.resize(run_count, 0);
+        self.places.resize(kept, 0);
+        self.kept.resize(kept, 0);
+        self.weights.resize(if column.is_empty() { 0 } else { 2 * keypoints }, 0);
+        streams.read_into("runs", &mut self.runs)?;
+        let all: u64 = self.runs.iter().map(|&run| u64::from(run)).sum();
+        if all != column.len() as u64 {
+            let reason = format_args!("they have {all} values, not {}", column.len());
+            return Err(CodecError::bad_column("runs", reason));
+        }
+        self.rest.resize(runs(&self.runs, false).map(|run| run.len()).sum(), 0);
+        streams.read_into("places of kept values", &mut self.places)?;
+        streams.read_into("kept values", &mut self.kept)?;
+        streams.read_into("weights", &mut self.weights)?;
+        streams.read_into("changes", &mut self.rest)?;
+        self.restore(column, column.len() / keypoints.max(1), step);
+        for (&place, &bits) in self.places.iter().zip(&self.kept) {
+            let Some(value) = column.get_mut(place as usize) else {
+                return Err(CodecError::bad_column(
+                    "places of kept values",
+                    format_args!("there is no {place}"),
+                ));
+            };
+            *value = f32::from_bits(bits);
+        }
+        Ok(())
+    }
+
+    /// Turns `rest` into changes by adding what was foretold, and changes into values.
+    fn restore(&mut self, column: &mut [f32], rows: usize, step: f64) {
+        self.changes.clear();
+        self.changes.resize(column.len(), 0);
+        let mut rest = self.rest.as_slice();
+        for run in runs(&self.runs, false) {
+            let (these, others) = rest.split_at(run.len());
+            self.changes[run].copy_from_slice(these);
+            rest = others;
+        }
+        let mut missing = runs(&self.runs, true).peekable();
+        let (weights, _none_left) = self.weights.as_chunks();
+        let starts = (0..).step_by(rows.max(1));
+        for ((start, values), &weights) in starts.zip(column.chunks_exact_mut(rows.max(1))).zip(weights) {
+            let end = start + rows;
+            let (before, from) = self.changes.split_at_mut(start);
+            let own = &mut from[..rows];
+            Neighbours::of(before, rows).foretell(weights, own, i32::wrapping_add);
+            // A missing value doesn't change, whatever was foretold.
+            while let Some(run) = missing.peek().filter(|run| run.start < end) {
+                own[run.start.max(start) - start..run.end.min(end) - start].fill(0);
+                if run.end > end {
+                    break;
+                }
+                missing.next();
+            }
+            let mut steps = 0_i32;
+            for (value, &change) in values.iter_mut().zip(&*own) {
+                steps = steps.wrapping_add(change);
+                *value = restored(steps, step);
+            }
+        }
+        for run in runs(&self.runs, true) {
+            column[run].fill(f32::from_bits(MISSING));
+        }
+    }
+}
+
+/// Lists where the values are that are missing, or those that are there.
+fn runs(lengths: &[u32], missing: bool) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    let all = lengths.iter().map(move |&length| {
+        let start = end;
+        end += length as usize;
+        start..end
+    });
+    all.skip(usize::from(missing)).step_by(2)
+}
+
+/// Returns the longest step that keeps all values within the bound, although a restored value is rounded to an `f32`;
+/// none if the bound is so tight that steps gain nothing.
+fn step_for(column: &[f32], bound: f64) -> Option<f64> {
+    let largest =
+        column.iter().map(|value| value.abs()).filter(|value| value.is_finite()).fold(0.0, f32::max);
+    let rounding = f64::from(largest) * f64::from(f32::EPSILON) / 2.0;
+    (rounding <= bound / 4.0).then_some(2.0 * (bound - rounding))
+}
+
+/// Returns the whole number nearest to `steps`, or any other if it is beyond `i32`.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the number")]
+fn nearest(steps: f64) -> i32 {
+    // Rounding by a function call takes as long as all the rest.
+    (steps + ROUNDING).to_bits() as i32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the nearest f32 is wanted")]
+fn restored(steps: i32, step: f64) -> f32 {
+    (f64::from(steps) * step) as f32
+}
+
+/// The changes of the two keypoints before one; empty where there is none.
+struct Neighbours<'a> {
+    one: &'a [i32],
+    two: &'a [i32],
+}
+
+impl<'a> Neighbours<'a> {
+    /// Takes them from the changes of all keypoints before.
+    fn of(before: &'a [i32], rows: usize) -> Self {
+        let (rest, one) = before.split_at(before.len().saturating_sub(rows));
+        Self { one, two: &rest[rest.len().saturating_sub(rows)..] }
+    }
+
+    /// Returns the weights with which these foretell `own` best: those of the least squares, in which large changes count
+    /// less, as a few leaps would otherwise outweigh all else.
+    fn best_weights(&self, own: &[i32]) -> [i16; 2] {
+        let mut sums = [0.0_f32; 5];
+        // The first row has no row before, so its change is none.
+        for row in 1..own.len().min(self.one.len()) {
+            let [own, one] = [own[row] as f32, self.one[row] as f32];
+            let two = self.two.get(row).map_or(0.0, |&two| two as f32);
+            let weight = (1.0 + own.abs()).recip();
+            for (sum, product) in sums.iter_mut().zip([one * one, one * two, two * two, one * own, two * own])
+            {
+                *sum += weight * product;
+            }
+        }
+        let [one_one, one_two, two_two, one_own, two_own] = sums;
+        // A little is added so that a neighbour that doesn't move, or both moving alike, leave a solution.
+        let (one_one, two_two) = (one_one * 1.001 + 1.0, two_two * 1.001 + 1.0);
+        let determinant = one_one * two_two - one_two * one_two;
+        let solution = [one_own * two_two - two_own * one_two, two_own * one_one - one_own * one_two];
+        #[expect(clippy::cast_possible_truncation, reason = "it is in range, and not a number becomes zero")]
+        solution.map(|weight| {
+            let sixteenths = (weight / determinant * 16.0).round();
+            sixteenths.clamp(-MAX_WEIGHT, MAX_WEIGHT) as i16
+        })
+    }
+
+    /// Adds to each change of `own` what these foretell of it, or takes it away.
+    fn foretell(&self, weights: [i16; 2], own: &mut [i32], apply: impl Fn(i32, i32) -> i32) {
+        if self.two.is_empty() {
+            for (change, &one) in own.iter_mut().zip(self.one) {
+                *change = apply(*change, foretold(weights, one, 0));
+            }
+        } else {
+            for ((change, &one), &two) in own.iter_mut().zip(self.one).zip(self.two) {
+                *change = apply(*change, foretold(weights, one, two));
+            }
+        }
+    }
+}
+
+fn foretold([of_one, of_two]: [i16; 2], one: i32, two: i32) -> i32 {
+    let sixteenths = one.wrapping_mul(i32::from(of_one)).wrapping_add(two.wrapping_mul(i32::from(of_two)));
+    sixteenths.wrapping_add(1 << (WEIGHT_SHIFT - 1)) >> WEIGHT_SHIFT
+}
