@@ -322,5 +322,4 @@ impl From<BadMaxError> for CodecError {
 #[expect(clippy::cast_possible_truncation, reason = "the tests' counts are small")]
 mod tests;
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "the tests' counts are small")]
 mod bounded_tests;
