@@ -3,7 +3,9 @@
 
     walkers.mp4     two people outdoors, 230 frames, 30 fps (package sports2d)
     balance.mp4     one person who keeps their balance, 100 frames, 60 fps (package pose2sim)
-    balance.mjpeg   the same as a webcam would see it: 640x480, 30 fps, slowed to half, forth and back
+    balance_1.mp4   the same, seen by another camera; 2 and 3, too
+    assisted_1.mp4  the same with somebody who stands by, 100 frames, 60 fps; four cameras
+    balance.mjpeg   `balance` as a webcam would see it: 640x480, 30 fps, slowed to half, forth and back
                     (so that it can be repeated without a jump); Chromium plays it as a fake camera
 
 Both packages are BSD-3-Clause, (c) perfanalytics. Needs Python 3.10, its pip, and ffmpeg for the webcam.
@@ -34,6 +36,41 @@ VIDEOS: dict[str, tuple[Package, str, str]] = {
         POSE2SIM,
         "Pose2Sim/Demo_SinglePerson/videos/cam04.mp4",
         "b5c0e7863fd70d008e7178d3c556b045b0ea5f78fcd61ca548a0b2e807e641f7",
+    ),
+    "balance_1": (
+        POSE2SIM,
+        "Pose2Sim/Demo_SinglePerson/videos/cam01.mp4",
+        "cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a",
+    ),
+    "balance_2": (
+        POSE2SIM,
+        "Pose2Sim/Demo_SinglePerson/videos/cam02.mp4",
+        "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442",
+    ),
+    "balance_3": (
+        POSE2SIM,
+        "Pose2Sim/Demo_SinglePerson/videos/cam03.mp4",
+        "b8b329f832f178f27ecb78d024d5026b96c6adb36c387bfe2c0af85eab8a11ca",
+    ),
+    "assisted_1": (
+        POSE2SIM,
+        "Pose2Sim/Demo_MultiPerson/videos/cam01.mp4",
+        "543cee6a4c2c2b52dc9eac9137ee63d14f1f84e706a9a7264769edcb11e5ea53",
+    ),
+    "assisted_2": (
+        POSE2SIM,
+        "Pose2Sim/Demo_MultiPerson/videos/cam02.mp4",
+        "8895092a7cf26359205a427b7ac2f4a935c2e0bd36d9b7a5140cb33faa468a6b",
+    ),
+    "assisted_3": (
+        POSE2SIM,
+        "Pose2Sim/Demo_MultiPerson/videos/cam03.mp4",
+        "d3daf48cdf9f5603868ddb99166ddaf9b12279e7ce968922926560d5fd3f0c99",
+    ),
+    "assisted_4": (
+        POSE2SIM,
+        "Pose2Sim/Demo_MultiPerson/videos/cam04.mp4",
+        "1490149dc40e7301fa5ceae23862b044ba5c398a8b2a40df21ed894702728c09",
     ),
 }
 WEBCAM_SOURCE = "balance"
