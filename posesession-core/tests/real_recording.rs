@@ -1,5 +1,7 @@
 //! What the compressing codecs make of a real model's output, which no synthetic noise quite resembles.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
