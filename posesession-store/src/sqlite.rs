@@ -102,10 +102,11 @@ impl SqliteStore {
         let failed = |failure: failure::Failure| failure.during("open the database");
         let db = connection::open(&path, access).map_err(failed)?;
         let is_durable = connection::is_durable(&db).map_err(failed)?;
-        let readers = Readers::new(path.clone(), access);
         if access == Access::ReadOnly {
+            let readers = Readers::new(path, access, Some(db));
             return Ok(Self { readers, writer: Writer::none(), is_durable });
         }
+        let readers = Readers::new(path.clone(), access, None);
         // What a store that died was erasing is erased now.
         for key in compaction::erasing(&db).map_err(failed)? {
             while !compaction::erase_step(&db, key).map_err(failed)? {}

@@ -1,6 +1,7 @@
 //! Opening the database: settings, schema versions, and the proof that they are as wanted.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -84,14 +85,8 @@ fn open_read_only(path: &Path) -> Result<Connection, Failure> {
     check_origin(&db, path)?;
     db.execute_batch("PRAGMA query_only = ON; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
     // The file may come from anywhere: a view or a trigger in the place of a table could do anything.
-    let found = schema(&db)?;
-    let expected = Connection::open_in_memory()?;
-    MIGRATIONS.iter().try_for_each(|step| expected.execute_batch(step))?;
-    if found != schema(&expected)? {
-        expected.execute_batch(MEDIA_SCHEMA)?;
-        if found != schema(&expected)? {
-            return Err(StoreError::NotADatabase { path: path.to_owned() }.into());
-        }
+    if !expected_schemas()?.contains(&schema(&db)?) {
+        return Err(StoreError::NotADatabase { path: path.to_owned() }.into());
     }
     Ok(db)
 }
@@ -107,8 +102,25 @@ pub(crate) fn snapshot(path: &Path, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns what the database has: tables, indices, views, triggers.
-fn schema(db: &Connection) -> Result<Vec<(String, String, String)>, Failure> {
+/// What a database has: tables, indices, views, triggers, each by type, name and text.
+type Schema = Vec<(String, String, String)>;
+
+/// Returns the schemas that a database of this version may have: without media and with them.
+fn expected_schemas() -> Result<&'static [Schema; 2], Failure> {
+    // Making them takes longer than all else that opening a file does.
+    static SCHEMAS: OnceLock<[Schema; 2]> = OnceLock::new();
+    if let Some(schemas) = SCHEMAS.get() {
+        return Ok(schemas);
+    }
+    let db = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|step| db.execute_batch(step))?;
+    let without_media = schema(&db)?;
+    db.execute_batch(MEDIA_SCHEMA)?;
+    let with_media = schema(&db)?;
+    Ok(SCHEMAS.get_or_init(|| [without_media, with_media]))
+}
+
+fn schema(db: &Connection) -> Result<Schema, Failure> {
     let mut statement = db.prepare(
         "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'
          ORDER BY type, name",

@@ -24,8 +24,10 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, access: Access) -> Self {
-        Self { path, access, idle: Arc::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
+    /// Makes a pool; `idle` is a connection that is open already, if there is one that only reads.
+    pub(super) fn new(path: PathBuf, access: Access, idle: Option<Connection>) -> Self {
+        let idle = Arc::new(Mutex::new(Vec::from_iter(idle)));
+        Self { path, access, idle, permits: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 
     pub(super) fn path(&self) -> &std::path::Path {
