@@ -71,31 +71,37 @@ impl Quantised {
         self.runs.clear();
         self.places.clear();
         self.kept.clear();
-        let steps_per_unit = step.recip();
-        let (mut run, mut in_missing) = (0, false);
-        let mut last = 0_i32;
-        for ((place, &value), row) in (0..).zip(column).zip((0..rows).cycle()) {
-            if row == 0 {
-                last = 0;
+        let mut run = Run::default();
+        let rows_of_one = u32::try_from(rows).unwrap_or(u32::MAX);
+        for (first, keypoint) in (0..).step_by(rows.max(1)).zip(column.chunks(rows.max(1))) {
+            self.rest.clear();
+            self.rest.extend(keypoint.iter().map(|&value| nearest(f64::from(value) / step)));
+            // What a reader will get is compared, so that this is the proof. A missing value is never near.
+            let is_near =
+                |steps: i32, value: f32| (f64::from(restored(steps, step)) - f64::from(value)).abs() <= bound;
+            let pairs = self.rest.iter().zip(keypoint);
+            // Without an early end it takes several values at once.
+            if pairs.fold(true, |all, (&steps, &value)| all & is_near(steps, value)) {
+                run.add(false, rows_of_one, &mut self.runs);
+            } else {
+                let mut last = 0;
+                for ((place, steps), &value) in (first..).zip(&mut self.rest).zip(keypoint) {
+                    let is_missing = value.to_bits() == MISSING;
+                    run.add(is_missing, 1, &mut self.runs);
+                    if !is_near(*steps, value) {
+                        *steps = last;
+                        if !is_missing {
+                            self.places.push(place);
+                            self.kept.push(value.to_bits());
+                        }
+                    }
+                    last = *steps;
+                }
             }
-            let is_missing = value.to_bits() == MISSING;
-            if is_missing != in_missing {
-                self.runs.push(std::mem::take(&mut run));
-                in_missing = is_missing;
-            }
-            run += 1;
-            let steps = nearest(f64::from(value) * steps_per_unit);
-            // What a reader will get, so that this is the proof. A missing value is never near.
-            let is_near = (f64::from(restored(steps, step)) - f64::from(value)).abs() <= bound;
-            if !is_near && !is_missing {
-                self.places.push(place);
-                self.kept.push(value.to_bits());
-            }
-            let steps = if is_near { steps } else { last };
-            self.changes.push(steps.wrapping_sub(last));
-            last = steps;
+            self.changes.extend(self.rest.first());
+            self.changes.extend(self.rest.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])));
         }
-        self.runs.push(run);
+        self.runs.push(run.length);
     }
 
     /// Fills `weights` and `rest` from `changes`.
@@ -200,6 +206,24 @@ impl Quantised {
         for run in runs(&self.runs, true) {
             column[run].fill(f32::from_bits(MISSING));
         }
+    }
+}
+
+/// The run that the values so far end with.
+#[derive(Debug, Default)]
+struct Run {
+    is_missing: bool,
+    length: u32,
+}
+
+impl Run {
+    /// Goes on with so many values, or starts the next run.
+    fn add(&mut self, are_missing: bool, values: u32, ended: &mut Vec<u32>) {
+        if are_missing != self.is_missing {
+            ended.push(std::mem::take(&mut self.length));
+            self.is_missing = are_missing;
+        }
+        self.length += values;
     }
 }
 
