@@ -11,13 +11,15 @@ mod track_order;
 mod streams;
 mod quantised;
 mod columnar;
+mod json_reader;
+mod json;
 
 use std::fmt;
 
 use thiserror::Error;
 
 use crate::chunk::{Chunk, ChunkError};
-use crate::encoding::Encoding;
+use crate::encoding::{Encoding, Lossless};
 use crate::max_error::{BadMaxError, ChannelBounds};
 use crate::skeleton::Skeleton;
 
@@ -34,19 +36,22 @@ pub enum Codec {
     Columnar = 2,
     /// As [`Codec::Columnar`], but channels that have a bound are off by as much as it allows, and much smaller.
     Bounded = 3,
+    /// JSON text, which SQL can read; lossless. For chunks at rest of sessions that ask for it.
+    Json = 4,
 }
 
 impl Codec {
     /// How hard [`Codec::Columnar`] and [`Codec::Bounded`] try unless told otherwise, from 0 to 12.
     pub const DEFAULT_LEVEL: u8 = 6;
 
-    /// Returns the codec's name: `raw`, `columnar` or `bounded`.
+    /// Returns the codec's name: `raw`, `columnar`, `bounded` or `json`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Columnar => "columnar",
             Self::Bounded => "bounded",
+            Self::Json => "json",
         }
     }
 
@@ -55,6 +60,7 @@ impl Codec {
             1 => Ok(Self::Raw),
             2 => Ok(Self::Columnar),
             3 => Ok(Self::Bounded),
+            4 => Ok(Self::Json),
             _ => Err(CodecError::UnsupportedCodec { codec: id }),
         }
     }
@@ -80,7 +86,8 @@ pub struct EncodedChunk {
 ///
 /// # Errors
 ///
-/// [`CodecError::TooLarge`] where the chunk is beyond a limit of the format.
+/// [`CodecError::TooLarge`] where the chunk is beyond a limit of the format. [`CodecError::NotJson`] for [`Codec::Json`], unless
+/// nobody is seen: its text has the names of a skeleton, so that is [`encode_at_rest`]'s.
 ///
 /// # Examples
 ///
@@ -142,13 +149,14 @@ pub fn encode_bounded(chunk: &Chunk, bounds: &ChannelBounds) -> Result<EncodedCh
     encode_chunk(chunk, Codec::Bounded, bounds, Codec::DEFAULT_LEVEL)
 }
 
-/// Encodes a chunk as its session declared; the skeleton says what its channels are called. A chunk in which nobody is seen
-/// may be from before the skeleton was known, and have none of it.
+/// Encodes a chunk as its session declared; the skeleton says what its components and channels are called. A chunk in which
+/// nobody is seen may be from before the skeleton was known, and have none of it.
 ///
 /// # Errors
 ///
-/// [`CodecError::BadBounds`] if the session's bounds are not for this skeleton, or the skeleton isn't the chunk's; else as
-/// [`encode`].
+/// [`CodecError::BadBounds`] if the session's bounds are not for this skeleton, or the skeleton isn't the chunk's;
+/// [`CodecError::NotJson`] for what JSON doesn't hold: infinities, and missing values of other bits than the usual ones; else
+/// as [`encode`].
 pub fn encode_at_rest(
     chunk: &Chunk,
     encoding: &Encoding,
@@ -162,8 +170,18 @@ pub fn encode_at_rest(
             };
             encode_bounded(chunk, &bounds)
         }
-        Encoding::Columnar | Encoding::Json => encode(chunk, Codec::Columnar),
+        Encoding::Json | Encoding::Recoded { into: Lossless::Json, .. } => encode_json(chunk, skeleton),
+        Encoding::Columnar | Encoding::Recoded { into: Lossless::Columnar, .. } => {
+            encode(chunk, Codec::Columnar)
+        }
     }
+}
+
+fn encode_json(chunk: &Chunk, skeleton: Option<&Skeleton>) -> Result<EncodedChunk, CodecError> {
+    header::check_limits(chunk)?;
+    let payload = json::encode(chunk, skeleton)?;
+    let header = header::write(chunk, Codec::Json, &ChannelBounds::default(), &payload)?;
+    Ok(EncodedChunk { header, payload })
 }
 
 fn encode_chunk(
@@ -179,6 +197,7 @@ fn encode_chunk(
     let payload = match codec {
         Codec::Raw => raw::encode(chunk)?,
         Codec::Columnar | Codec::Bounded => columnar::encode(chunk, bounds, level)?,
+        Codec::Json => json::encode(chunk, None)?,
     };
     let header = header::write(chunk, codec, bounds, &payload)?;
     Ok(EncodedChunk { header, payload })
@@ -197,6 +216,7 @@ pub fn decode(header: &[u8], payload: &[u8]) -> Result<Chunk, CodecError> {
     let columns = match parsed.codec {
         Codec::Raw => raw::decode(&parsed, payload)?,
         Codec::Columnar | Codec::Bounded => columnar::decode(&parsed, payload)?,
+        Codec::Json => json::decode(&parsed, payload)?,
     };
     let chunk = Chunk::from_columns(columns)?;
     parsed.check_extent(&chunk)?;
@@ -299,6 +319,12 @@ pub enum CodecError {
     #[error("the chunk can't have these bounds: {why}")]
     BadBounds {
         /// What is wrong.
+        why: String,
+    },
+    /// The chunk holds what JSON doesn't.
+    #[error("the chunk can't be JSON: {why}")]
+    NotJson {
+        /// What it holds.
         why: String,
     },
     /// The columns are right by themselves, but don't make a chunk.

@@ -10,9 +10,9 @@ mod skeleton;
 mod pose;
 mod pose_json;
 mod frame;
-mod session;
 mod max_error;
 mod encoding;
+mod session;
 mod chunk;
 mod codec;
 mod chunk_index;
@@ -35,7 +35,7 @@ pub use cursor::{
     CursorError, CursorOutput, LoopMode, PlaybackRange, PlaybackState, PlaybackStatus, ReplayCursor,
     ReplayFrame, SeekMode, SeekTarget, SessionExtent,
 };
-pub use encoding::Encoding;
+pub use encoding::{BadEncoding, Encoding, Lossless};
 pub use frame::{Frame, ImageRef};
 pub use max_error::{BadMaxError, ChannelBounds, MaxError};
 pub use playback_clock::PlaybackClock;

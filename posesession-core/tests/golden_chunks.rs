@@ -10,12 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use posesession_core::{
-    ChannelBounds, Chunk, ChunkColumns, ChunkImage, Codec, EncodedChunk, ImageRef, Layout, LayoutPart,
-    PoseData, Skeleton, SyntheticPose, Timestamp, decode, encode, encode_bounded, peek,
+    ChannelBounds, Chunk, ChunkColumns, ChunkImage, Codec, Component, EncodedChunk, Encoding, ImageRef,
+    Layout, LayoutPart, PoseData, Skeleton, SyntheticPose, Timestamp, Unit, decode, encode, encode_at_rest,
+    encode_bounded, peek,
 };
 use serde::{Deserialize, Serialize};
 
-const CODECS: [Codec; 3] = [Codec::Raw, Codec::Columnar, Codec::Bounded];
+const CODECS: [Codec; 4] = [Codec::Raw, Codec::Columnar, Codec::Bounded, Codec::Json];
 
 #[derive(Serialize, Deserialize)]
 struct Golden {
@@ -154,16 +155,34 @@ fn bounds(layout: &Layout) -> Vec<Vec<Option<f64>>> {
     layout.parts.iter().map(|part| (0..part.channels).map(|channel| bound(part, channel)).collect()).collect()
 }
 
-fn encoded(chunk: &Chunk, codec: Codec) -> EncodedChunk {
-    if codec == Codec::Bounded {
-        encode_bounded(chunk, &ChannelBounds::new(bounds(chunk.layout())).unwrap()).unwrap()
-    } else {
-        encode(chunk, codec).unwrap()
-    }
-}
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/chunks")
+}
+
+fn encoded(name: &str, chunk: &Chunk, codec: Codec) -> EncodedChunk {
+    match codec {
+        Codec::Json => {}
+        Codec::Bounded => {
+            let bounds = ChannelBounds::new(bounds(chunk.layout())).unwrap();
+            return encode_bounded(chunk, &bounds).unwrap();
+        }
+        codec => return encode(chunk, codec).unwrap(),
+    }
+    let skeleton = match name {
+        "one_person" => Some(Skeleton::preset("mediapipe_33").unwrap()),
+        "everything" => Some(everythings()),
+        _ => None,
+    };
+    encode_at_rest(chunk, &Encoding::Json, skeleton.as_ref()).unwrap()
+}
+
+/// The skeleton of [`everything`].
+fn everythings() -> Skeleton {
+    let mut skeleton = Skeleton::custom(3, &[("x", Unit::Image), ("y", Unit::Image)]).unwrap();
+    let second = Skeleton::custom(1, &[("x", Unit::Image), ("y", Unit::Image), ("z", Unit::Image)]).unwrap();
+    let second = second.components.into_iter().map(|c| Component { name: "hand".to_owned(), ..c });
+    skeleton.components.extend(second);
+    skeleton
 }
 
 fn write_missing(name: &str, chunk: &Chunk, codec: Codec) {
@@ -171,7 +190,7 @@ fn write_missing(name: &str, chunk: &Chunk, codec: Codec) {
     if path.exists() {
         return;
     }
-    let encoded = encoded(chunk, codec);
+    let encoded = encoded(name, chunk, codec);
     let chunk = &decode(&encoded.header, &encoded.payload).unwrap();
     let length = u32::try_from(encoded.header.len()).unwrap().to_le_bytes();
     fs::write(&path, [&length[..], &encoded.header, &encoded.payload].concat()).unwrap();
@@ -205,7 +224,7 @@ fn golden_chunks_decode_to_what_stands_beside_them() {
             assert_eq!(decode(header, payload).unwrap(), expected, "{codec}_{name}");
             // What `columnar` and `bounded` compress to may change with `pco`; that it decompresses may not.
             if codec == Codec::Raw {
-                let encoded = encode(&expected, codec).unwrap();
+                let encoded = encoded(name, &expected, codec);
                 assert_eq!((&encoded.header[..], &encoded.payload[..]), (header, payload), "{codec}_{name}");
             }
         }

@@ -10,7 +10,7 @@ use super::byte_reader::ByteReader;
 use super::header::{ChunkHeader, to_u32};
 
 /// The longest object name, in bytes. It bounds what a few bytes of names can grow to when every image repeats one.
-const MAX_NAME_BYTES: usize = 255;
+pub(super) const MAX_NAME_BYTES: usize = 255;
 
 /// The images of a chunk in columns, in frame order.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl<'a> ImageTable<'a> {
     }
 }
 
-fn check_end(offset: u64, length: u32) -> Result<(), CodecError> {
+pub(super) fn check_end(offset: u64, length: u32) -> Result<(), CodecError> {
     match offset.checked_add(u64::from(length)) {
         Some(_end) => Ok(()),
         None => Err(CodecError::bad_column("images", "an image ends beyond 2^64 bytes")),

@@ -210,7 +210,7 @@ fn what_this_version_does_not_know_is_named() {
     };
     assert_eq!(with(0, b'Q'), CodecError::BadMagic);
     assert_eq!(with(4, 2), CodecError::UnsupportedVersion { version: 2 });
-    for codec in [0, 4, 255] {
+    for codec in [0, 5, 255] {
         assert_eq!(with(6, codec), CodecError::UnsupportedCodec { codec });
     }
     assert_eq!(with(7, 2), CodecError::BadHeader { field: "flags" });
