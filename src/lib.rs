@@ -23,9 +23,9 @@ pub use posesession_store as store;
 pub use posesession_ws as ws;
 
 pub use posesession_core::{
-    Batch, Chunk, ChunkQuery, CursorOutput, Frame, IncomingFrame, JointAngle, Marker, PoseData, PoseJson,
-    Recorder, RecorderConfig, ReplayCursor, SentPose, SessionExtent, SessionId, SessionRecording,
-    SessionStatus, Skeleton, SyntheticPose, Timestamp,
+    Batch, Chunk, ChunkQuery, CursorOutput, Encoding, Frame, IncomingFrame, JointAngle, Marker, MaxError,
+    PoseData, PoseJson, Recorder, RecorderConfig, ReplayCursor, SentPose, SessionExtent, SessionId,
+    SessionRecording, SessionStatus, Skeleton, SyntheticPose, Timestamp,
 };
 #[cfg(feature = "sqlite")]
 pub use posesession_store::SqliteStore;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::encoding::Encoding;
 use crate::skeleton::Skeleton;
 use crate::time::Timestamp;
 
@@ -67,6 +68,9 @@ pub struct SessionRecording {
     pub skeleton: Option<Skeleton>,
     /// How many bytes the session's chunks have.
     pub stored_bytes: u64,
+    /// How they are encoded at rest, and how far its values may be from those that were sent: `codec` and `max_error` in JSON.
+    #[serde(flatten)]
+    pub encoding: Encoding,
 }
 
 /// Where a recording stands.

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use posesession_core::{
-    Chunk, ChunkExtent, EncodedChunk, Layout, SessionId, SessionRecording, SessionStatus, Skeleton,
-    Timestamp, decode,
+    Chunk, ChunkExtent, EncodedChunk, Encoding, Layout, MaxError, SessionId, SessionRecording, SessionStatus,
+    Skeleton, Timestamp, decode,
 };
 use serde_json::{Map, Value};
 
@@ -22,6 +22,8 @@ pub(crate) struct AppendState {
     pub(crate) layout: Option<Layout>,
     /// Whether the batch declares another skeleton than the session's.
     pub(crate) has_another_skeleton: bool,
+    /// The session's bounds, if it has some.
+    pub(crate) max_error: Option<MaxError>,
 }
 
 /// What a store needs to know of a chunk, encoded or not, to take it.
@@ -54,7 +56,8 @@ pub(crate) fn new_session(new: &NewSession) -> Result<(), StoreError> {
     text("name", &new.name)?;
     text("description", &new.description)?;
     metadata(&new.metadata)?;
-    new.skeleton.as_ref().map_or(Ok(()), skeleton)
+    new.skeleton.as_ref().map_or(Ok(()), skeleton)?;
+    encoding(&new.encoding, new.skeleton.as_ref())
 }
 
 pub(crate) fn change(change: &SessionChange) -> Result<(), StoreError> {
@@ -96,6 +99,7 @@ pub(crate) fn recording_of(new: NewSession) -> SessionRecording {
         metadata: new.metadata,
         skeleton: new.skeleton,
         stored_bytes: 0,
+        encoding: new.encoding,
     }
 }
 
@@ -149,6 +153,9 @@ pub(crate) fn append(
     declared.map_or(Ok(()), skeleton)?;
     if state.has_another_skeleton {
         return Err(bad(format!("the session {} has another skeleton already", state.id)));
+    }
+    if let (Some(max_error), Some(skeleton)) = (&state.max_error, declared) {
+        bounds(max_error, skeleton)?;
     }
     let Some(frames) = frames else {
         return Ok(AppendPlan::NoFrames);
@@ -250,6 +257,33 @@ fn fits(frames: &Frames<'_>, expected: Option<&Layout>) -> Result<(), StoreError
 
 fn skeleton(skeleton: &Skeleton) -> Result<(), StoreError> {
     skeleton.validate().map_err(|error| bad(error.to_string()))
+}
+
+/// Checks a session's bounds, as far as its skeleton is known.
+fn encoding(encoding: &Encoding, skeleton: Option<&Skeleton>) -> Result<(), StoreError> {
+    const INFERRED: [&str; 4] = ["x", "y", "z", "confidence"];
+    let Some(max_error) = encoding.max_error() else {
+        return Ok(());
+    };
+    if max_error.is_empty() {
+        return Err(bad("`max_error` names no channel: name one, or choose a lossless codec".to_owned()));
+    }
+    if let Some(skeleton) = skeleton {
+        return bounds(max_error, skeleton);
+    }
+    let channel = |name: &str| name.rsplit('.').next().is_some_and(|channel| INFERRED.contains(&channel));
+    match max_error.channels().find(|(name, _)| !channel(name)) {
+        Some((name, _)) => Err(bad(format!(
+            "`max_error` names `{name}`, which no channel of a skeleton that isn't declared can be called: use {}, or declare \
+             the skeleton",
+            INFERRED.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn bounds(max_error: &MaxError, skeleton: &Skeleton) -> Result<(), StoreError> {
+    max_error.bounds(skeleton).map(drop).map_err(|error| bad(error.to_string()))
 }
 
 fn text(what: &str, text: &str) -> Result<(), StoreError> {

@@ -44,14 +44,15 @@ pub(crate) fn groups(short: &[Size], remainder: bool) -> Vec<usize> {
 /// What the SQL stores do between reading short chunks and writing the long one.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod joining {
-    use posesession_core::{Chunk, ChunkExtent, Codec, EncodedChunk, SessionId, encode, peek};
+    use posesession_core::{Chunk, ChunkExtent, EncodedChunk, SessionRecording, peek};
 
-    use crate::encoding::{Encoded, decode_stored};
+    use crate::encoding::{Encoded, at_rest, decode_stored};
     use crate::error::StoreError;
 
     /// Short chunks that are to become one, as they lie in the database of which `key` is the session's key.
     pub(crate) struct Short {
-        pub(crate) id: SessionId,
+        /// Its id, encoding and skeleton say how.
+        pub(crate) session: SessionRecording,
         pub(crate) key: i64,
         /// Each with its first frame, in order.
         pub(crate) chunks: Vec<(u64, EncodedChunk)>,
@@ -69,11 +70,12 @@ mod joining {
     impl Short {
         /// Joins and compresses the chunks, away from the database.
         pub(crate) fn join(self) -> Result<Joined, StoreError> {
-            let corrupt = |what: String| StoreError::Corrupt { id: self.id, what };
+            let id = self.session.id;
+            let corrupt = |what: String| StoreError::Corrupt { id, what };
             let decoded: Vec<_> = self
                 .chunks
                 .iter()
-                .map(|(first, chunk)| decode_stored(self.id, *first, &chunk.header, &chunk.payload))
+                .map(|(first, chunk)| decode_stored(id, *first, &chunk.header, &chunk.payload))
                 .collect::<Result<_, _>>()?;
             let joined = Chunk::concat(&decoded).map_err(|error| {
                 let first = decoded.first().map_or(0, Chunk::first_frame);
@@ -81,7 +83,7 @@ mod joining {
             })?;
             let damaged =
                 |what: String| corrupt(format!("the chunk from frame {}: {what}", joined.first_frame()));
-            let chunk = encode(&joined, Codec::Columnar).map_err(|error| damaged(error.to_string()))?;
+            let chunk = at_rest(&joined, &self.session).map_err(|error| damaged(error.to_string()))?;
             let header = peek(&chunk.header).map_err(|error| damaged(error.to_string()))?;
             let extent = ChunkExtent::of(&joined).ok_or_else(|| damaged("it has no frame".to_owned()))?;
             let short_bytes = self.chunks.iter().map(|(_, chunk)| bytes_of(chunk)).sum();

@@ -29,6 +29,8 @@ pub mod encoded;
 #[doc(hidden)]
 pub mod compaction;
 #[doc(hidden)]
+pub mod encoding;
+#[doc(hidden)]
 pub mod concurrency;
 #[doc(hidden)]
 pub mod listing;
@@ -149,6 +151,14 @@ macro_rules! session_store_promises {
                 frames_from_before_the_skeleton_are_compacted,
                 a_finished_session_is_compacted,
             }
+            encoding {
+                an_encoding_is_kept_and_listed,
+                bounds_that_are_of_no_channel_are_refused,
+                a_skeleton_without_a_bounded_channel_is_refused,
+                compaction_stays_within_the_bounds,
+                a_session_of_json_is_read_back_bit_for_bit,
+                what_json_does_not_hold_is_kept_all_the_same,
+            }
             concurrency {
                 an_older_term_is_fenced_off,
                 terms_rise,
@@ -262,6 +272,7 @@ mod tests {
             ("chunks", include_str!("conformance/chunks.rs")),
             ("encoded", include_str!("conformance/encoded.rs")),
             ("compaction", include_str!("conformance/compaction.rs")),
+            ("encoding", include_str!("conformance/encoding.rs")),
             ("concurrency", include_str!("conformance/concurrency.rs")),
             ("listing", include_str!("conformance/listing.rs")),
             ("users", include_str!("conformance/users.rs")),

@@ -1,8 +1,8 @@
 //! Batches in, the bytes that rows hold out, and back: what the SQL stores share.
 
 use posesession_core::{
-    Batch, Chunk, ChunkExtent, ChunkHeader, Codec, EncodedChunk, Marker, SessionId, Skeleton, decode, encode,
-    peek, verify,
+    Batch, Chunk, ChunkExtent, ChunkHeader, Codec, CodecError, EncodedChunk, Marker, SessionId,
+    SessionRecording, Skeleton, decode, encode, encode_at_rest, peek, verify,
 };
 
 use crate::checks::{self, Frames, bad};
@@ -64,6 +64,14 @@ impl Encoded {
     /// Returns what the checks of an append need to know.
     pub(crate) fn frames(&self) -> Frames<'_> {
         Frames { extent: self.extent, has_persons: self.header.row_count > 0, layout: &self.header.layout }
+    }
+}
+
+/// Encodes a chunk as its session wants it at rest; what JSON doesn't hold, as columns.
+pub(crate) fn at_rest(chunk: &Chunk, session: &SessionRecording) -> Result<EncodedChunk, CodecError> {
+    match encode_at_rest(chunk, &session.encoding, session.skeleton.as_ref()) {
+        Err(CodecError::NotJson { .. }) => encode(chunk, Codec::Columnar),
+        encoded => encoded,
     }
 }
 

@@ -20,7 +20,8 @@ use crate::query::{
 };
 use crate::store::SessionStore;
 
-/// Keeps sessions in memory; they are gone with the store. Compaction joins chunks, it doesn't compress them.
+/// Keeps sessions in memory; they are gone with the store. Compaction joins chunks, it doesn't compress
+/// them, so that values are exact whatever a session's encoding.
 ///
 /// # Examples
 ///
@@ -143,6 +144,7 @@ impl Entry {
             has_another_skeleton: batch.skeleton.is_some()
                 && recording.skeleton.is_some()
                 && recording.skeleton != batch.skeleton,
+            max_error: recording.encoding.max_error().cloned(),
         };
         let frames = batch.chunk.as_ref().and_then(Frames::of);
         let plan = checks::append(&state, term, frames.as_ref(), batch.skeleton.as_ref())?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Chunk, ChunkExtent, EncodedChunk, SessionId, SessionRecording, SessionStatus, Skeleton, UserId,
+    Chunk, ChunkExtent, EncodedChunk, Encoding, SessionId, SessionRecording, SessionStatus, Skeleton, UserId,
 };
 
 use crate::media::RecordedVideo;
@@ -24,6 +24,9 @@ pub struct NewSession {
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// The keypoints, if declared.
     pub skeleton: Option<Skeleton>,
+    /// How chunks are encoded at rest, and so how far values may be off. Its bounds are of channels of the skeleton; if that
+    /// isn't known yet, of those that one inferred from poses can have: `x`, `y`, `z`, `confidence`.
+    pub encoding: Encoding,
 }
 
 impl NewSession {
@@ -43,6 +46,7 @@ impl NewSession {
             user_id: UserId::LOCAL,
             metadata: serde_json::Map::new(),
             skeleton: None,
+            encoding: Encoding::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use posesession_core::{Layout, LayoutPart, SessionId, Skeleton};
+use posesession_core::{Encoding, Layout, LayoutPart, SessionId, Skeleton};
 
 use crate::error::StoreError;
 use crate::listing::{Place, SortKey, search_words};
@@ -12,7 +12,8 @@ use crate::query::{SessionQuery, SessionSort};
 
 /// What a session is read from; the table is called `s`, and `k` is its skeleton.
 pub(crate) const SESSION_COLUMNS: &str = "s.id, s.name, s.description, s.created_at_micros, s.duration_micros, \
-     s.frame_count, s.user_id, s.video_file_path, s.status, s.metadata, s.stored_bytes, s.skeleton_id, k.skeleton";
+     s.frame_count, s.user_id, s.video_file_path, s.status, s.metadata, s.stored_bytes, s.codec, s.max_error, \
+     s.skeleton_id, k.skeleton";
 /// Where [`SESSION_COLUMNS`] come from.
 pub(crate) const SESSION_TABLES: &str = "session_recording s LEFT JOIN skeleton k ON k.id = s.skeleton_id";
 
@@ -119,6 +120,19 @@ pub(crate) fn layout(text: &str) -> Option<Layout> {
         Some(LayoutPart { keypoints: keypoints.parse().ok()?, channels: channels.parse().ok()? })
     };
     Some(Layout { parts: text.split('+').map(part).collect::<Option<_>>()? })
+}
+
+/// Writes the bounds of an encoding as they stand in a column.
+pub(crate) fn max_error_json(encoding: &Encoding) -> Option<String> {
+    // An object of names and finite numbers is always JSON.
+    encoding.max_error().and_then(|max_error| serde_json::to_string(max_error).ok())
+}
+
+/// Reads an encoding from its two columns.
+pub(crate) fn encoding(codec: &str, max_error: Option<&str>) -> Result<Encoding, String> {
+    let max_error = max_error.map(serde_json::from_str).transpose();
+    let max_error = max_error.map_err(|error| format!("the column `max_error`: {error}"))?;
+    Encoding::from_parts(Some(codec), max_error).map_err(|error| format!("the column `codec`: {error}"))
 }
 
 pub(crate) fn time(micros: i64) -> DateTime<Utc> {

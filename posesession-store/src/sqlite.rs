@@ -84,7 +84,7 @@ impl SqliteStore {
 
     /// Opens a database to be read only: the file stays as it is, to the byte. Methods that write are refused.
     ///
-    /// Meant for files from elsewhere: one whose tables are not exactly those of this version is refused.
+    /// Meant for files from elsewhere: one whose tables are not exactly those of a version up to this one is refused.
     ///
     /// # Errors
     ///

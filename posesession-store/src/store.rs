@@ -44,7 +44,7 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError::SessionExists`], [`StoreError::UserNotFound`], [`StoreError::BadArgument`] for texts beyond
-    /// [`NewSession::MAX_TEXT_BYTES`] or an invalid skeleton.
+    /// [`NewSession::MAX_TEXT_BYTES`], an invalid skeleton, or bounds of channels that the skeleton doesn't have.
     async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError>;
 
     /// Returns a session's facts.
@@ -166,14 +166,16 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// frames adds its other parts. Chunks may have any number of frames; they are kept as they come, uncompressed,
     /// until compacted.
     ///
-    /// A session takes its skeleton from the first batch that has one; frames in which nobody is seen may come before.
+    /// A session takes its skeleton from the first batch that has one; frames in which nobody is seen may come before. Each
+    /// bound of the session must be of one of its channels.
     ///
     /// # Errors
     ///
     /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`], [`StoreError::OutOfOrder`] for
     /// frames that leave a hole or are only partly stored, [`StoreError::Conflict`], [`StoreError::BadArgument`] for
     /// a chunk that doesn't fit the skeleton, starts no later than the last frame, or goes beyond
-    /// [`NewSession::MAX_FRAMES`], for another skeleton than the session's, and for a term that was never given.
+    /// [`NewSession::MAX_FRAMES`], for another skeleton than the session's or one without a channel that it bounds, and for
+    /// a term that was never given.
     async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError>;
 
     /// Appends an encoded chunk as it is: it is read back byte by byte, unless it stands behind short chunks and is
@@ -201,8 +203,10 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// [`StoreError::SessionNotFound`].
     async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError>;
 
-    /// Replaces short chunks by long, compressed ones, as far as at least [`COMPACT_FRAMES`] frames stand in short
-    /// chunks; with `remainder`, all of them. Readers see the same frames before, during and after.
+    /// Replaces short chunks by long ones, encoded as the session declared, as far as at least [`COMPACT_FRAMES`] frames
+    /// stand in short chunks; with `remainder`, all of them. Readers see the same frames before, during and after; the
+    /// values of a bounded session are exact before, and within its bounds from then on. What JSON doesn't hold is kept as
+    /// columns.
     ///
     /// # Errors
     ///

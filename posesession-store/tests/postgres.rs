@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use posesession_core::{Batch, Chunk, ChunkQuery, PoseData, SessionId, Skeleton, Timestamp, Unit};
+use posesession_core::{Batch, Chunk, ChunkQuery, Encoding, PoseData, SessionId, Skeleton, Timestamp, Unit};
 use posesession_store::{
     NewSession, PostgresOptions, PostgresStore, SessionQuery, SessionStore, StoreError, Term,
 };
@@ -211,8 +211,34 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     connect(&url).await.close().await;
     server.sql_at(&url, "UPDATE posesession_schema SET version = 999");
     let refused = PostgresStore::connect(&url, PostgresOptions::default()).await.unwrap_err();
-    assert!(matches!(refused, StoreError::NewerSchema { found: 999, known: 1 }), "{refused:?}");
+    assert!(matches!(refused, StoreError::NewerSchema { found: 999, known: 2 }), "{refused:?}");
     assert_eq!(server.sql_at(&url, "SELECT version FROM posesession_schema"), "999");
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_is_upgraded() {
+    let server = ScratchPostgres::shared();
+    let url = server.schema();
+    server.sql_at(&url, include_str!("../src/postgres/schema.sql"));
+    server.sql_at(
+        &url,
+        "CREATE TABLE posesession_schema (is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), version bigint NOT NULL);
+         INSERT INTO posesession_schema (version) VALUES (1);
+         INSERT INTO session_recording (id, name, description, created_at_micros, user_id, status, metadata, sort_name)
+         VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', 'Old', '', 1700000000000000, 1, 'completed', '{}', 'old');
+         INSERT INTO session_search (session_key, text) VALUES (1, 'old');",
+    );
+    for _ in 0..2 {
+        let store = connect(&url).await;
+        let sessions = store.list_sessions(&SessionQuery::default()).await.unwrap().sessions;
+        let [old] = &sessions[..] else { panic!("{sessions:?}") };
+        assert_eq!((old.name.as_str(), &old.encoding), ("Old", &Encoding::Columnar));
+        let new = NewSession { encoding: Encoding::Json, ..NewSession::named("New") };
+        let new = store.create_session(new).await.unwrap();
+        assert_eq!(store.read_session(new.id).await.unwrap().encoding, Encoding::Json);
+        store.erase_session(new.id).await.unwrap();
+        store.close().await;
+    }
 }
 
 #[tokio::test]

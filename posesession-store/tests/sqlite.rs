@@ -251,7 +251,7 @@ async fn a_newer_database_is_refused_and_left_as_it_is() {
     Connection::open(path(&folder)).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
     let before = std::fs::read(path(&folder)).unwrap();
     let refused = SqliteStore::open(path(&folder)).await.map(drop);
-    let Err(error @ StoreError::NewerSchema { found: 7, known: 1 }) = refused else {
+    let Err(error @ StoreError::NewerSchema { found: 7, known: 2 }) = refused else {
         panic!("{refused:?}");
     };
     assert!(error.to_string().contains("use a newer posesession"), "{error}");

@@ -7,8 +7,8 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use posesession_core::{
-    Batch, Chunk, ChunkQuery, ImageObject, ImageRef, Marker, MarkerKind, SessionId, SessionStatus, Skeleton,
-    SyntheticPose, Timestamp,
+    Batch, Chunk, ChunkQuery, Encoding, ImageObject, ImageRef, Lossless, Marker, MarkerKind, MaxError,
+    SessionId, SessionStatus, Skeleton, SyntheticPose, Timestamp,
 };
 use posesession_store::{
     Copied, MediaStore, MemoryStore, NewSession, Place, SessionChange, SessionFileError, SessionQuery,
@@ -417,4 +417,33 @@ async fn a_backup_of_a_running_store_holds_what_was_stored() {
     assert_same(two.from(), Place { sessions: &store, media: Some(&media) }, id).await;
     assert_eq!(store.read_session(live).await.unwrap().status, SessionStatus::Recording);
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_copy_tells_the_encoding_of_its_source() {
+    let two = Two::new().await;
+    let max_error = MaxError::new([("x", 0.5)]).unwrap();
+    for encoding in [
+        Encoding::Json,
+        Encoding::Bounded { max_error: max_error.clone() },
+        Encoding::Recoded { into: Lossless::Columnar, max_error },
+    ] {
+        let skeleton = Skeleton::preset("mediapipe_33").unwrap();
+        let new = NewSession {
+            encoding: encoding.clone(),
+            skeleton: Some(skeleton.clone()),
+            ..NewSession::named("Encoded")
+        };
+        let id = two.from.create_session(new).await.unwrap().id;
+        let term = two.from.begin_term(id).await.unwrap();
+        let batch = Batch { chunk: Some(chunk(&skeleton, 0, 300)), ..Batch::default() };
+        two.from.append(id, term, &batch).await.unwrap();
+        two.from.finish(id, term, SessionStatus::Completed).await.unwrap();
+        two.copy(id).await.unwrap();
+        let copy = two.to.read_session(id).await.unwrap();
+        assert_eq!(copy, two.from.read_session(id).await.unwrap());
+        assert_eq!(copy.encoding, encoding);
+        let there = two.to.encoded_chunk(id, ChunkQuery::Frame(0)).await.unwrap();
+        assert_eq!(there, two.from.encoded_chunk(id, ChunkQuery::Frame(0)).await.unwrap());
+    }
 }

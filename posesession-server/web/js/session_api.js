@@ -17,6 +17,8 @@ import { PosesessionError } from "./errors.js";
  * @property {Record<string, unknown>} metadata
  * @property {import("./json_frame.js").Skeleton | null} skeleton
  * @property {number} stored_bytes
+ * @property {"columnar" | "bounded" | "json"} codec how chunks are encoded at rest
+ * @property {Record<string, number>} [max_error] how far values may be from those that were sent, by channel; absent: not at all
  * @property {number} [image_count]
  *
  * @typedef {object} ListQuery

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use chrono::Utc;
 use posesession_core::{
-    Batch, Chunk, Codec, EncodedChunk, Layout, SessionId, SessionRecording, SessionStatus, Skeleton, encode,
+    Batch, Chunk, Codec, EncodedChunk, Layout, Lossless, SessionId, SessionRecording, SessionStatus,
+    Skeleton, encode,
 };
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -196,6 +197,9 @@ impl Import<'_> {
                 description: session.description,
                 created_at: session.created_at.min(Utc::now()),
                 metadata: session.metadata,
+                // Its bounds are checked against it.
+                skeleton: session.skeleton.filter(|_| session.encoding.max_error().is_some()),
+                encoding: session.encoding.recoded(Lossless::Columnar),
                 ..fallback
             },
         };

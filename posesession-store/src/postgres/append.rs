@@ -76,7 +76,7 @@ async fn lock(
     let skip = if held == Held::Skip { " SKIP LOCKED" } else { "" };
     let sql = format!(
         "SELECT s.id, s.key, s.status, s.term, s.frame_count, s.duration_micros, s.stored_bytes, s.compacted_frames,
-                s.skeleton_id, k.layout
+                s.skeleton_id, s.max_error, k.layout
          FROM session_recording s LEFT JOIN skeleton k ON k.id = s.skeleton_id
          WHERE s.id = ANY($1) AND s.deleted_at_micros IS NULL ORDER BY s.key FOR NO KEY UPDATE OF s{skip}"
     );
@@ -95,6 +95,7 @@ fn row(row: &PgRow) -> sqlx::Result<(SessionId, Row)> {
         last_timestamp: Timestamp::from_micros(row.try_get("duration_micros")?),
         layout: layout.and_then(sql::layout),
         has_another_skeleton: false,
+        max_error: rows::max_error(row)?,
     };
     let row = Row {
         key: row.try_get("key")?,

@@ -42,10 +42,11 @@ pub(super) async fn next_group(
     )
     .bind(key)
     .bind(signed(count as u64))
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
+    let session = sessions::read(db, id).await?;
     let short = rows.iter().map(|row| Ok((unsigned(row.try_get("first_frame")?), chunks::encoded(row)?)));
-    Ok(Some(Short { id, key, chunks: short.collect::<Result<_, sqlx::Error>>()? }))
+    Ok(Some(Short { session, key, chunks: short.collect::<Result<_, sqlx::Error>>()? }))
 }
 
 /// Puts the long chunk in the place of the short ones; returns how many there were, or nothing if they are no longer

@@ -1,7 +1,8 @@
 //! Rows of the database in, values of the contract out, and back.
 
 use posesession_core::{
-    ChunkExtent, Marker, MarkerKind, SessionId, SessionRecording, Skeleton, Timestamp, User, UserId,
+    ChunkExtent, Encoding, Marker, MarkerKind, MaxError, SessionId, SessionRecording, Skeleton, Timestamp,
+    User, UserId,
 };
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -9,7 +10,7 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgRow, PgTypeInfo, PgValueRef};
 use sqlx::{Decode, Encode, Postgres, Row as _, Type};
 
-use crate::sql::{Skeletons, time, unsigned};
+use crate::sql::{self, Skeletons, time, unsigned};
 
 /// A session's id as the database's type `uuid`. (sqlx's own feature for it would bring its SQLite into the build.)
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +67,19 @@ pub(super) fn session(row: &PgRow, skeletons: &mut Skeletons) -> sqlx::Result<Se
         metadata: json(row, "metadata")?,
         skeleton,
         stored_bytes: unsigned(row.try_get("stored_bytes")?),
+        encoding: encoding(row)?,
     })
+}
+
+fn encoding(row: &PgRow) -> sqlx::Result<Encoding> {
+    // Unchecked: the binary form of `json` is that of `text`.
+    let max_error: Option<&str> = row.try_get_unchecked("max_error")?;
+    sql::encoding(row.try_get("codec")?, max_error).map_err(|why| broken("codec", why))
+}
+
+pub(super) fn max_error(row: &PgRow) -> sqlx::Result<Option<MaxError>> {
+    let is_there = row.try_get_unchecked::<Option<&str>, _>("max_error")?.is_some();
+    is_there.then(|| json(row, "max_error")).transpose()
 }
 
 pub(super) fn user(row: &PgRow) -> sqlx::Result<User> {

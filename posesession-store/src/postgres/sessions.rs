@@ -11,7 +11,7 @@ use crate::checks;
 use crate::error::StoreError;
 use crate::listing::{search_text, sort_name};
 use crate::query::{NewSession, SessionChange, Term};
-use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, signed, unsigned};
+use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, max_error_json, signed, unsigned};
 
 pub(super) async fn create(db: &mut PgConnection, new: &NewSession) -> Result<SessionRecording, Failure> {
     let recording = checks::recording_of(new.clone());
@@ -26,8 +26,8 @@ pub(super) async fn create(db: &mut PgConnection, new: &NewSession) -> Result<Se
     };
     let key: Option<i64> = sqlx::query_scalar(
         "INSERT INTO session_recording
-             (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9) ON CONFLICT (id) DO NOTHING RETURNING key",
+             (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name, codec, max_error)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, $11::text::json) ON CONFLICT (id) DO NOTHING RETURNING key",
     )
     .bind(Id(id))
     .bind(&recording.name)
@@ -38,6 +38,8 @@ pub(super) async fn create(db: &mut PgConnection, new: &NewSession) -> Result<Se
     .bind(checks::metadata_json(&recording.metadata)?)
     .bind(skeleton_id)
     .bind(sort_name(&recording.name))
+    .bind(recording.encoding.name())
+    .bind(max_error_json(&recording.encoding))
     .fetch_optional(&mut *db)
     .await?;
     let key = key.ok_or(StoreError::SessionExists { id })?;

@@ -85,7 +85,7 @@ fn append_row(db: &Connection, id: SessionId, declared: Option<&Skeleton>) -> Re
     let row = db
         .prepare_cached(
             "SELECT s.key, s.status, s.term, s.frame_count, s.duration_micros, s.stored_bytes, s.compacted_frames,
-                    s.skeleton_id, k.layout, k.skeleton <> ?2 AS has_another_skeleton
+                    s.skeleton_id, s.max_error, k.layout, k.skeleton <> ?2 AS has_another_skeleton
              FROM session_recording s LEFT JOIN skeleton k ON k.id = s.skeleton_id
              WHERE s.id = ?1 AND s.deleted_at_micros IS NULL",
         )?
@@ -104,6 +104,7 @@ fn append_row(db: &Connection, id: SessionId, declared: Option<&Skeleton>) -> Re
                     last_timestamp: Timestamp::from_micros(row.get("duration_micros")?),
                     layout: layout.as_deref().and_then(sql::layout),
                     has_another_skeleton: row.get::<_, Option<bool>>("has_another_skeleton")?.unwrap_or(false),
+                    max_error: rows::max_error(row)?,
                 },
             })
         })

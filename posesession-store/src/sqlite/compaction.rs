@@ -40,7 +40,7 @@ pub(super) fn next_group(db: &Connection, id: SessionId, remainder: bool) -> Res
     let chunks = statement.query_map(params![key, signed(count as u64)], |row| {
         Ok((unsigned(row.get(0)?), EncodedChunk { header: row.get(1)?, payload: row.get(2)? }))
     })?;
-    Ok(Some(Short { id, key, chunks: chunks.collect::<Result<_, _>>()? }))
+    Ok(Some(Short { session: sessions::read(db, id)?, key, chunks: chunks.collect::<Result<_, _>>()? }))
 }
 
 /// Puts the long chunk in the place of the short ones; returns how many there were, or nothing if they are no longer

@@ -13,7 +13,10 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x706f_7365;
 
 /// The steps from each schema version to the next.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+
+/// What makes a database of version 1, 2... that must stay as it is look like one of the latest version to those who read it.
+const AS_LATEST: &[&str] = &[include_str!("schema_1_as_latest.sql")];
 
 /// The tables of media inside the database; they are not part of the schema version.
 pub(crate) const MEDIA_SCHEMA: &str = include_str!("media.sql");
@@ -41,7 +44,7 @@ pub(crate) enum Access {
     Write,
     /// As [`Access::Write`], but commits are not synced: for files that nobody relies on before they are finished.
     WriteUnsynced,
-    /// Read a file that stays as it is, to the byte; refuses one whose tables are not those of this version.
+    /// Read a file that stays as it is, to the byte; refuses one whose tables are not exactly those of its version.
     ReadOnly,
 }
 
@@ -82,12 +85,16 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
 
 fn open_read_only(path: &Path) -> Result<Connection, Failure> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    check_origin(&db, path)?;
-    db.execute_batch("PRAGMA query_only = ON; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    let version = usize::try_from(check_origin(&db, path)?).unwrap_or(0);
+    db.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
     // The file may come from anywhere: a view or a trigger in the place of a table could do anything.
-    if !expected_schemas()?.contains(&schema(&db)?) {
+    if version == 0 || !expected_schemas(version)?.contains(&schema(&db)?) {
         return Err(StoreError::NotADatabase { path: path.to_owned() }.into());
     }
+    if let Some(step) = AS_LATEST.get(version - 1) {
+        db.execute_batch(step)?;
+    }
+    db.execute_batch("PRAGMA query_only = ON;")?;
     Ok(db)
 }
 
@@ -103,24 +110,25 @@ pub(crate) fn snapshot(path: &Path, to: &Path) -> Result<(), Failure> {
 }
 
 /// What a database has: tables, indices, views, triggers, each by type, name and text.
-type Schema = Vec<(String, String, String)>;
+pub(super) type Schema = Vec<(String, String, String)>;
 
-/// Returns the schemas that a database of this version may have: without media and with them.
-fn expected_schemas() -> Result<&'static [Schema; 2], Failure> {
+/// Returns the schemas that a database of a version, from 1, may have: without media and with them.
+fn expected_schemas(version: usize) -> Result<&'static [Schema; 2], Failure> {
     // Making them takes longer than all else that opening a file does.
-    static SCHEMAS: OnceLock<[Schema; 2]> = OnceLock::new();
-    if let Some(schemas) = SCHEMAS.get() {
+    static SCHEMAS: [OnceLock<[Schema; 2]>; MIGRATIONS.len()] = [const { OnceLock::new() }; MIGRATIONS.len()];
+    let kept = &SCHEMAS[version - 1];
+    if let Some(schemas) = kept.get() {
         return Ok(schemas);
     }
     let db = Connection::open_in_memory()?;
-    MIGRATIONS.iter().try_for_each(|step| db.execute_batch(step))?;
+    MIGRATIONS.iter().take(version).try_for_each(|step| db.execute_batch(step))?;
     let without_media = schema(&db)?;
     db.execute_batch(MEDIA_SCHEMA)?;
     let with_media = schema(&db)?;
-    Ok(SCHEMAS.get_or_init(|| [without_media, with_media]))
+    Ok(kept.get_or_init(|| [without_media, with_media]))
 }
 
-fn schema(db: &Connection) -> Result<Schema, Failure> {
+pub(super) fn schema(db: &Connection) -> Result<Schema, Failure> {
     let mut statement = db.prepare(
         "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'
          ORDER BY type, name",
@@ -226,7 +234,7 @@ mod tests {
             ("secure_delete", 1),
             ("trusted_schema", 0),
             ("application_id", APPLICATION_ID),
-            ("user_version", 1),
+            ("user_version", latest_version()),
         ] {
             for db in [&db, &reader] {
                 let value: i64 = db.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();

@@ -1,12 +1,13 @@
 //! Rows of the database in, values of the contract out, and back.
 
 use posesession_core::{
-    ChunkExtent, Marker, MarkerKind, SessionId, SessionRecording, Skeleton, Timestamp, User, UserId,
+    ChunkExtent, Encoding, Marker, MarkerKind, MaxError, SessionId, SessionRecording, Skeleton, Timestamp,
+    User, UserId,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use crate::sql::{Skeletons, time, unsigned};
+use crate::sql::{self, Skeletons, time, unsigned};
 
 pub(super) fn session(row: &Row<'_>, skeletons: &mut Skeletons) -> rusqlite::Result<SessionRecording> {
     let skeleton = match row.get::<_, Option<i64>>("skeleton_id")? {
@@ -33,7 +34,19 @@ pub(super) fn session(row: &Row<'_>, skeletons: &mut Skeletons) -> rusqlite::Res
         metadata: json(row, "metadata")?,
         skeleton,
         stored_bytes: unsigned(row.get("stored_bytes")?),
+        encoding: encoding(row)?,
     })
+}
+
+fn encoding(row: &Row<'_>) -> rusqlite::Result<Encoding> {
+    let (codec, max_error): (String, Option<String>) = (row.get("codec")?, row.get("max_error")?);
+    sql::encoding(&codec, max_error.as_deref())
+        .map_err(|why| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into()))
+}
+
+pub(super) fn max_error(row: &Row<'_>) -> rusqlite::Result<Option<MaxError>> {
+    let is_there = row.get::<_, Option<String>>("max_error")?.is_some();
+    is_there.then(|| json(row, "max_error")).transpose()
 }
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {

@@ -10,7 +10,7 @@ use crate::checks;
 use crate::error::StoreError;
 use crate::listing::{search_text, sort_name};
 use crate::query::{NewSession, SessionChange, Term};
-use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, signed, unsigned};
+use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, max_error_json, signed, unsigned};
 
 pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecording, Failure> {
     let recording = checks::recording_of(new);
@@ -23,8 +23,9 @@ pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecordin
     let inserted = db
         .prepare_cached(
             "INSERT INTO session_recording
-                 (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name, codec,
+                  max_error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             id_text(id),
@@ -36,6 +37,8 @@ pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecordin
             checks::metadata_json(&recording.metadata)?,
             skeleton_id,
             sort_name(&recording.name),
+            recording.encoding.name(),
+            max_error_json(&recording.encoding),
         ]);
     match inserted {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posesession_core::{Batch, Chunk, ChunkQuery, PoseData, SessionId, Skeleton, Timestamp, Unit};
+use posesession_core::{
+    Batch, Chunk, ChunkQuery, Codec, Encoding, MaxError, PoseData, SessionId, Skeleton, Timestamp, Unit,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -222,4 +224,83 @@ fn frames_are_found_by_index() {
         let listing = plan(&Statement::page(&query, super::listing::FIND).unwrap().sql);
         assert!(listing.contains(index) && !listing.contains("TEMP B-TREE"), "{listing}");
     }
+}
+
+/// Makes a database as version 1 of the schema was, with one session of one frame.
+fn version_1(path: &std::path::Path) -> Chunk {
+    let skeleton = Skeleton::custom(1, &[("x", Unit::Image)]).unwrap();
+    let mut chunk = Chunk::new(0, skeleton.layout());
+    chunk.push(Timestamp::ZERO, &PoseData::one_person(vec![0.5])).unwrap();
+    let encoded = posesession_core::encode(&chunk, Codec::Raw).unwrap();
+    let db = Connection::open(path).unwrap();
+    db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").unwrap();
+    db.execute_batch(include_str!("schema.sql")).unwrap();
+    db.execute(
+        "INSERT INTO skeleton (skeleton, layout) VALUES (?1, '1x1')",
+        [serde_json::to_string(&skeleton).unwrap()],
+    )
+    .unwrap();
+    db.execute_batch(
+        "INSERT INTO session_recording (id, name, description, created_at_micros, frame_count, user_id, status, metadata,
+             skeleton_id, stored_bytes, sort_name)
+         VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', 'Old', '', 1700000000000000, 1, 1, 'completed', '{}', 1, 90, 'old');
+         INSERT INTO session_search (session_key, text) VALUES (1, 'old');
+         PRAGMA application_id = 1886352229;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    db.execute(
+        "INSERT INTO frame_chunk VALUES (1, 0, 1, 0, 0, 1, ?1, ?2)",
+        rusqlite::params![encoded.header, encoded.payload],
+    )
+    .unwrap();
+    chunk
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_is_upgraded() {
+    let folder = tempfile::tempdir().unwrap();
+    let chunk = version_1(&path(&folder));
+    for _ in 0..2 {
+        let store = SqliteStore::open(path(&folder)).await.unwrap();
+        let sessions = store.list_sessions(&SessionQuery::default()).await.unwrap().sessions;
+        let [old] = &sessions[..] else { panic!("{sessions:?}") };
+        assert_eq!((old.name.as_str(), &old.encoding), ("Old", &Encoding::Columnar));
+        let read = store.covering_chunk(old.id, ChunkQuery::Frame(0)).await.unwrap();
+        assert_eq!(read.chunk, chunk);
+        let max_error = MaxError::new([("x", 0.5)]).unwrap();
+        let encoding = Encoding::Bounded { max_error };
+        let new = NewSession { encoding: encoding.clone(), ..NewSession::named("New") };
+        let new = store.create_session(new).await.unwrap();
+        assert_eq!(store.read_session(new.id).await.unwrap().encoding, encoding);
+        store.erase_session(new.id).await.unwrap();
+    }
+    let upgraded = tempfile::tempdir().unwrap();
+    drop(connection::open_writer(&path(&upgraded)).unwrap());
+    let schema = |folder| connection::schema(&connection::open_reader(&path(folder)).unwrap()).unwrap();
+    assert_eq!(schema(&folder), schema(&upgraded), "an upgraded database is as a new one");
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_is_read_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let chunk = version_1(&path(&folder));
+    let before = std::fs::read(path(&folder)).unwrap();
+    let store = SqliteStore::open_read_only(path(&folder)).await.unwrap();
+    let sessions = store.list_sessions(&SessionQuery::default()).await.unwrap().sessions;
+    let [old] = &sessions[..] else { panic!("{sessions:?}") };
+    assert_eq!((old.name.as_str(), &old.encoding), ("Old", &Encoding::Columnar));
+    assert_eq!(store.read_session(old.id).await.unwrap(), *old);
+    assert_eq!(store.covering_chunk(old.id, ChunkQuery::Frame(0)).await.unwrap().chunk, chunk);
+    assert!(store.create_session(NewSession::named("New")).await.is_err());
+    let to = crate::MemoryStore::new();
+    let place = crate::Place { sessions: &to, media: None };
+    crate::import_session_file(path(&folder), place, &mut |_progress| {}).await.unwrap();
+    assert_eq!(to.covering_chunk(old.id, ChunkQuery::Frame(0)).await.unwrap().chunk, chunk);
+    store.close().await;
+    assert_eq!(std::fs::read(path(&folder)).unwrap(), before);
+    // A file that says another version than its tables are of is none of ours.
+    Connection::open(path(&folder)).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+    let refused = SqliteStore::open_read_only(path(&folder)).await.map(drop);
+    assert!(matches!(refused, Err(StoreError::NotADatabase { .. })), "{refused:?}");
 }

@@ -243,6 +243,7 @@ async fn create(to: Place<'_>, session: &SessionRecording) -> Result<There, Tran
         user_id: UserId::LOCAL,
         metadata: session.metadata.clone(),
         skeleton: session.skeleton.clone(),
+        encoding: session.encoding.clone(),
     };
     match to.sessions.create_session(new).await {
         Ok(_) => return Ok(There::Created),
@@ -260,6 +261,7 @@ async fn create(to: Place<'_>, session: &SessionRecording) -> Result<There, Tran
         ("names", there.name == session.name),
         ("descriptions", there.description == session.description),
         ("metadata", there.metadata == session.metadata),
+        ("max_error", there.encoding.max_error() == session.encoding.max_error()),
     ];
     if let Some((what, _)) = facts.into_iter().find(|(_, same)| !same) {
         return Err(TransferError::Differs { id, what: what.to_owned() });
