@@ -9,7 +9,7 @@ WEB := posesession-server/web
 VISION := vision/.complete
 EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench bench-python bench-postgres wheel lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ pictures: setup vision $(WEB)/node_modules ## Take README's pictures of the page
 bench: ## Run the benchmarks: the library's by criterion, then the server as a whole process
 	cargo bench --benches $(ARGS)
 	cargo bench --quiet -p posesession-server --bench server
+
+# A package of its own: what the peers need is neither in the library's lock file nor in its builds.
+bench-peers: ## Compare size, speed and seeks with MCAP, Parquet, Arrow and SQLite rows, for docs/benchmarks.md (ARGS="--long": 10,000,000 frames)
+	cargo run --release --quiet --locked --manifest-path benches/peers/Cargo.toml --target-dir $${CARGO_TARGET_DIR:-target}/peers -- --docs docs $(ARGS)
 
 bench-python: ## Read 100,000 frames into NumPy, beside HDF5, Parquet, .pose, MCAP and np.load
 	scripts/bench_python.sh $(ARGS)

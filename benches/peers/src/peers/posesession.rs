@@ -1,0 +1,169 @@
+//! posesession's own store, by its public API.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use posesession::core::{
+    Chunk, ChunkColumns, ChunkIndex, Codec, EncodedChunk, SessionId, Skeleton, Timestamp, decode, encode,
+    encode_bounded,
+};
+use posesession::store::COMPACT_FRAMES;
+use posesession::{ChunkQuery, NewSession, SessionStatus, SessionStore, SqliteStore};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::{Format, Opened};
+use crate::Outcome;
+use crate::frames::{Frames, INTERVAL_MICROS, max_error};
+use crate::parallel::{fill, in_order, ranges};
+
+/// Whoever opens a session knows which.
+const SESSION: SessionId = SessionId(Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0000));
+/// About how many frames a thread reads at once.
+const PART_FRAMES: usize = 8 * COMPACT_FRAMES as usize;
+
+/// The library's async methods, called from threads.
+pub fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("threads can be started"))
+}
+
+pub struct Posesession {
+    is_bounded: bool,
+}
+
+impl Posesession {
+    pub fn lossless() -> Self {
+        Self { is_bounded: false }
+    }
+
+    pub fn bounded() -> Self {
+        Self { is_bounded: true }
+    }
+
+    fn encode(&self, frames: &Frames, range: Range<usize>) -> Outcome<EncodedChunk> {
+        let chunk = chunk_of(frames, range)?;
+        Ok(if self.is_bounded {
+            encode_bounded(&chunk, &max_error().bounds(&frames.skeleton)?)?
+        } else {
+            encode(&chunk, Codec::Columnar)?
+        })
+    }
+}
+
+/// Makes a chunk of some frames as they are.
+fn chunk_of(frames: &Frames, range: Range<usize>) -> Outcome<Chunk> {
+    let width = frames.width();
+    Ok(Chunk::from_columns(ChunkColumns {
+        first_frame: range.start as u64,
+        layout: frames.skeleton.layout(),
+        timestamps: frames.timestamps[range.clone()]
+            .iter()
+            .map(|&time| Timestamp::from_micros(time))
+            .collect(),
+        person_counts: vec![1; range.len()],
+        track_ids: vec![0; range.len()],
+        values: frames.values[range.start * width..range.end * width].to_vec(),
+        images: Vec::new(),
+    })?)
+}
+
+/// Makes a chunk of some frames as if they were those from `first_frame` on.
+pub fn chunk_from(frames: &Frames, range: Range<usize>, first_frame: u64) -> Outcome<Chunk> {
+    let chunk = chunk_of(frames, range.clone())?;
+    let numbers = first_frame..first_frame + range.len() as u64;
+    Ok(Chunk::from_columns(ChunkColumns {
+        first_frame,
+        layout: chunk.layout().clone(),
+        timestamps: numbers.map(|n| Timestamp::from_micros(n as i64 * INTERVAL_MICROS)).collect(),
+        person_counts: chunk.person_counts().to_vec(),
+        track_ids: chunk.track_ids().to_vec(),
+        values: chunk.values().to_vec(),
+        images: Vec::new(),
+    })?)
+}
+
+impl Format for Posesession {
+    fn name(&self) -> &'static str {
+        if self.is_bounded { "posesession, bounded" } else { "posesession, lossless" }
+    }
+
+    fn write(&self, path: &Path, frames: &Frames) -> Outcome<()> {
+        let wait = runtime().handle();
+        let store = wait.block_on(SqliteStore::open(path))?;
+        let skeleton = Some(frames.skeleton.clone());
+        let new = NewSession { id: SESSION, skeleton, ..NewSession::named("bench") };
+        let id = wait.block_on(store.create_session(new))?.id;
+        let term = wait.block_on(store.begin_term(id))?;
+        in_order(
+            ranges(frames.len(), COMPACT_FRAMES as usize),
+            |_, range| self.encode(frames, range),
+            |chunk| {
+                wait.block_on(store.append_encoded(id, term, &chunk))?;
+                Ok(())
+            },
+        )?;
+        wait.block_on(store.finish(id, term, SessionStatus::Completed))?;
+        wait.block_on(store.close());
+        Ok(())
+    }
+
+    fn read(&self, path: &Path, skeleton: &Skeleton) -> Outcome<(Vec<i64>, Vec<f32>)> {
+        let wait = runtime().handle();
+        let (store, id) = (wait.block_on(SqliteStore::open_read_only(path))?, SESSION);
+        let index = wait.block_on(store.chunk_index(id))?;
+        let read = fill(parts(&index)?, skeleton.values_per_person(), |part| {
+            let frames = part.frames.start as u64..part.frames.end as u64;
+            let (mut times, mut values) = (&mut part.timestamps[..], &mut part.values[..]);
+            for stored in wait.block_on(store.encoded_chunks(id, frames))? {
+                let chunk = decode(&stored.chunk.header, &stored.chunk.payload)?;
+                let (into, rest) = times.split_at_mut(chunk.frame_count());
+                into.iter_mut().zip(chunk.timestamps()).for_each(|(into, time)| *into = time.as_micros());
+                times = rest;
+                let (into, rest) = values.split_at_mut(chunk.values().len());
+                into.copy_from_slice(chunk.values());
+                values = rest;
+            }
+            if times.is_empty() { Ok(()) } else { Err("there are too few frames".into()) }
+        });
+        wait.block_on(store.close());
+        read
+    }
+
+    fn open(&self, path: &Path, _skeleton: &Skeleton) -> Outcome<Box<dyn Opened>> {
+        let store = runtime().block_on(SqliteStore::open_read_only(path))?;
+        Ok(Box::new(OpenedStore { store }))
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.is_bounded
+    }
+}
+
+struct OpenedStore {
+    store: SqliteStore,
+}
+
+/// Cuts a session at borders of chunks.
+fn parts(index: &ChunkIndex) -> Outcome<Vec<Range<usize>>> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for extent in index.extents() {
+        let end = usize::try_from(extent.end_frame())?;
+        if end - start >= PART_FRAMES || extent.end_frame() == index.frame_count() {
+            parts.push(start..end);
+            start = end;
+        }
+    }
+    Ok(parts)
+}
+
+impl Opened for OpenedStore {
+    fn frame(&mut self, n: usize) -> Outcome<Vec<f32>> {
+        let query = ChunkQuery::Frame(n as u64);
+        let chunk = runtime().block_on(self.store.covering_chunk(SESSION, query))?.chunk;
+        let (_, values) = chunk.persons(n as u64).next().ok_or("nobody is there")?;
+        Ok(values.to_vec())
+    }
+}
