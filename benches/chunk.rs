@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use posesession_core::{
-    Chunk, Codec, PoseJson, SentPose, Skeleton, SyntheticPose, decode, encode, encode_with_level,
+    Chunk, Codec, EncodedChunk, Encoding, MaxError, PoseJson, SentPose, Skeleton, SyntheticPose, decode,
+    encode, encode_at_rest, encode_with_level,
 };
 
 const FRAME_COUNTS: [u64; 4] = [8, 64, 256, 1024];
@@ -23,6 +24,19 @@ fn chunk_of(skeleton: &Skeleton, frame_count: u64) -> Chunk {
     chunk
 }
 
+/// The codecs by name, each as a function that encodes.
+type Encode = fn(&Chunk, &Skeleton) -> EncodedChunk;
+const CODECS: [(&str, Encode); 3] = [
+    ("raw", |chunk, _| encode(chunk, Codec::Raw).expect("the chunk is within the format's limits")),
+    ("columnar", |chunk, _| encode(chunk, Codec::Columnar).expect("the chunk is within the format's limits")),
+    ("bounded", |chunk, skeleton| {
+        let bounds = [("x", 5e-5), ("y", 5e-5), ("z", 5e-5), ("confidence", 1.0 / 512.0)];
+        let max_error = MaxError::new(bounds).expect("the bounds are above 0");
+        let encoding = Encoding::Bounded { max_error };
+        encode_at_rest(chunk, &encoding, Some(skeleton)).expect("the skeleton has these channels")
+    }),
+];
+
 /// Writes each frame as a row of JSON, as a table with one row a frame would hold it.
 fn to_json(chunk: &Chunk, skeleton: &Skeleton) -> Vec<String> {
     let row = |frame: posesession_core::Frame| {
@@ -36,21 +50,18 @@ fn encoding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
     for frame_count in FRAME_COUNTS {
         let chunk = chunk_of(&skeleton, frame_count);
-        let encoded = |codec| encode(&chunk, codec).expect("the chunk is within the format's limits");
-        let sizes = [encoded(Codec::Raw), encoded(Codec::Columnar)].map(|e| e.header.len() + e.payload.len());
         let json: usize = to_json(&chunk, &skeleton).iter().map(String::len).sum();
-        let bytes_a_frame = |bytes: usize| bytes as f64 / frame_count as f64;
-        println!(
-            "{frame_count} frames, bytes a frame: raw {:.0}, columnar {:.0}, json {:.0}",
-            bytes_a_frame(sizes[0]),
-            bytes_a_frame(sizes[1]),
-            bytes_a_frame(json),
-        );
+        print!("{frame_count} frames, bytes a frame: json {:.0}", json as f64 / frame_count as f64);
+        for (name, encode) in CODECS {
+            let EncodedChunk { header, payload } = encode(&chunk, &skeleton);
+            print!(", {name} {:.0}", (header.len() + payload.len()) as f64 / frame_count as f64);
+        }
+        println!();
         group.throughput(Throughput::Elements(frame_count));
         group.bench_function(BenchmarkId::new("copy", frame_count), |b| b.iter(|| chunk.values().to_vec()));
-        for codec in [Codec::Raw, Codec::Columnar] {
-            let id = BenchmarkId::new(codec.name(), frame_count);
-            group.bench_function(id, |b| b.iter(|| encode(black_box(&chunk), codec)));
+        for (name, encode) in CODECS {
+            let id = BenchmarkId::new(name, frame_count);
+            group.bench_function(id, |b| b.iter(|| encode(black_box(&chunk), &skeleton)));
         }
         let id = BenchmarkId::new("columnar_level_8", frame_count);
         group.bench_function(id, |b| b.iter(|| encode_with_level(black_box(&chunk), Codec::Columnar, 8)));
@@ -67,9 +78,9 @@ fn decoding(criterion: &mut Criterion) {
         let chunk = chunk_of(&skeleton, frame_count);
         group.throughput(Throughput::Elements(frame_count));
         group.bench_function(BenchmarkId::new("copy", frame_count), |b| b.iter(|| chunk.values().to_vec()));
-        for codec in [Codec::Raw, Codec::Columnar] {
-            let encoded = encode(&chunk, codec).expect("the chunk is within the format's limits");
-            let id = BenchmarkId::new(codec.name(), frame_count);
+        for (name, encode) in CODECS {
+            let encoded = encode(&chunk, &skeleton);
+            let id = BenchmarkId::new(name, frame_count);
             group.bench_function(id, |b| {
                 b.iter(|| decode(black_box(&encoded.header), black_box(&encoded.payload)));
             });
