@@ -7,8 +7,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use posesession::core::{Codec, encode};
-use posesession::store::COMPACT_FRAMES;
+use posesession::core::Encoding;
+use posesession::store::{COMPACT_FRAMES, EncodedRun};
 use posesession::{
     Batch, Chunk, ChunkQuery, NewSession, PoseData, PostgresOptions, PostgresStore, SentPose, SessionStatus,
     SessionStore, Skeleton, Timestamp,
@@ -172,8 +172,8 @@ async fn first_frame(walk: &Walk, store: &PostgresStore) -> Outcome<()> {
     let term = store.begin_term(id).await?;
     for first in (0..LONG_SESSION_FRAMES).step_by(usize::try_from(COMPACT_FRAMES)?) {
         let frames = COMPACT_FRAMES.min(LONG_SESSION_FRAMES - first);
-        let encoded = encode(&walk.chunk(first, frames)?, Codec::Columnar)?;
-        store.append_encoded(id, term, &encoded).await?;
+        let run = EncodedRun::encode(&walk.chunk(first, frames)?, &Encoding::Columnar, None)?;
+        store.append_encoded(id, term, run).await?;
     }
     println!("a session of {LONG_SESSION_FRAMES} frames, from the request to the decoded frame:");
     for (name, step) in [("the first frame", 0), ("a frame anywhere", 7_919 * 127)] {

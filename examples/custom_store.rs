@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use posesession::core::{ChunkIndex, EncodedChunk, User, UserId};
+use posesession::core::{ChunkIndex, User, UserId};
 use posesession::store::{
-    Appended, Compacted, EncodedStoredChunk, NewUser, SessionChange, SessionPage, SessionTotals, StoredChunk,
-    Term, check_session_store,
+    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewUser, SessionChange, SessionPage, SessionTotals,
+    StoredChunk, Term, check_session_store,
 };
 use posesession::{
     Batch, Chunk, ChunkQuery, Marker, MemoryStore, NewSession, SessionId, SessionQuery, SessionRecording,
@@ -102,7 +102,7 @@ metered! {
     delete_user(id: UserId) -> ();
     begin_term(id: SessionId) -> Term;
     append(id: SessionId, term: Term, batch: &Batch) -> Appended;
-    append_encoded(id: SessionId, term: Term, chunk: &EncodedChunk) -> Appended;
+    append_encoded(id: SessionId, term: Term, run: EncodedRun) -> Appended;
     settled_through(id: SessionId) -> Option<u64>;
     compact(id: SessionId, remainder: bool) -> Compacted;
     chunk_index(id: SessionId) -> ChunkIndex;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use posesession_core::{
-    Chunk, ChunkExtent, EncodedChunk, Encoding, Layout, MaxError, SessionId, SessionRecording, SessionStatus,
-    Skeleton, Timestamp, decode,
+    Chunk, ChunkExtent, Encoding, Layout, MaxError, SessionId, SessionRecording, SessionStatus, Skeleton,
+    Timestamp,
 };
 use serde_json::{Map, Value};
 
@@ -217,16 +217,6 @@ pub(crate) fn last_status(status: SessionStatus) -> Result<(), StoreError> {
         return Err(bad(format!("a session can't be finished as `{status}`, which takes more frames")));
     }
     Ok(())
-}
-
-/// Decodes a chunk that comes encoded, and checks that it has a frame.
-pub(crate) fn encoded(chunk: &EncodedChunk) -> Result<Chunk, StoreError> {
-    let decoded = decode(&chunk.header, &chunk.payload)
-        .map_err(|error| bad(format!("the encoded chunk can't be stored: {error}")))?;
-    if decoded.frame_count() == 0 {
-        return Err(bad("the encoded chunk has no frame".to_owned()));
-    }
-    Ok(decoded)
 }
 
 /// Returns whether two chunks agree on the frames that both cover.

@@ -46,7 +46,8 @@ pub(crate) fn groups(short: &[Size], remainder: bool) -> Vec<usize> {
 mod joining {
     use posesession_core::{Chunk, ChunkExtent, EncodedChunk, SessionRecording, peek};
 
-    use crate::encoding::{Encoded, at_rest, decode_stored};
+    use crate::encoded_run::{Encoded, at_rest};
+    use crate::encoding::decode_stored;
     use crate::error::StoreError;
 
     /// Short chunks that are to become one, as they lie in the database of which `key` is the session's key.
@@ -83,7 +84,8 @@ mod joining {
             })?;
             let damaged =
                 |what: String| corrupt(format!("the chunk from frame {}: {what}", joined.first_frame()));
-            let chunk = at_rest(&joined, &self.session).map_err(|error| damaged(error.to_string()))?;
+            let chunk = at_rest(&joined, &self.session.encoding, self.session.skeleton.as_ref())
+                .map_err(|error| damaged(error.to_string()))?;
             let header = peek(&chunk.header).map_err(|error| damaged(error.to_string()))?;
             let extent = ChunkExtent::of(&joined).ok_or_else(|| damaged("it has no frame".to_owned()))?;
             let short_bytes = self.chunks.iter().map(|(_, chunk)| bytes_of(chunk)).sum();

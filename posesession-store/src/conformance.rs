@@ -137,7 +137,7 @@ macro_rules! session_store_promises {
                 an_encoded_chunk_of_other_frames_is_a_conflict,
                 an_encoded_chunk_must_come_next,
                 an_encoded_chunk_of_an_older_term_is_fenced_off,
-                encoded_bytes_that_are_no_chunk_are_refused,
+                a_run_of_encoded_chunks_is_appended_wholly_or_not_at_all,
                 an_encoded_chunk_that_does_not_fit_the_skeleton_is_refused,
                 a_compressed_chunk_counts_as_compacted,
                 encoded_chunks_cover_a_range_in_order,

@@ -1,11 +1,11 @@
 //! Batches in, the bytes that rows hold out, and back: what the SQL stores share.
 
 use posesession_core::{
-    Batch, Chunk, ChunkExtent, ChunkHeader, Codec, CodecError, EncodedChunk, Marker, SessionId,
-    SessionRecording, Skeleton, decode, encode, encode_at_rest, peek, verify,
+    Batch, Chunk, ChunkExtent, Codec, EncodedChunk, Marker, SessionId, Skeleton, decode, encode, verify,
 };
 
-use crate::checks::{self, Frames, bad};
+use crate::checks::bad;
+use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{EncodedStoredChunk, StoredChunk};
 
@@ -14,64 +14,35 @@ pub(crate) const LARGE_CHUNK_VALUES: usize = 1 << 16;
 
 /// A batch as a writer takes it: encoded, without its images.
 pub(crate) struct EncodedBatch {
-    pub(crate) chunk: Option<Encoded>,
+    pub(crate) run: Option<EncodedRun>,
     pub(crate) markers: Vec<Marker>,
     pub(crate) skeleton: Option<Skeleton>,
     pub(crate) settled_through: Option<u64>,
 }
 
-/// An encoded chunk that is known to be right, and has a frame.
-pub(crate) struct Encoded {
-    pub(crate) chunk: EncodedChunk,
-    pub(crate) header: ChunkHeader,
-    pub(crate) extent: ChunkExtent,
-}
-
 impl EncodedBatch {
     /// Encodes a batch's chunk, if it has frames.
     pub(crate) fn of(batch: &Batch) -> Result<Self, StoreError> {
-        let chunk = batch.chunk.as_ref().and_then(|chunk| Some((chunk, ChunkExtent::of(chunk)?)));
-        let chunk = chunk.map(|(chunk, extent)| {
+        let raw = |chunk: &Chunk| {
             let unfit = |error| bad(format!("the chunk can't be stored: {error}"));
-            let chunk = encode(chunk, Codec::Raw).map_err(unfit)?;
-            let header = peek(&chunk.header).map_err(unfit)?;
-            Ok::<_, StoreError>(Encoded { chunk, header, extent })
-        });
+            EncodedRun::of(chunk, encode(chunk, Codec::Raw).map_err(unfit)?)
+        };
         Ok(Self {
-            chunk: chunk.transpose()?,
+            run: batch.chunk.as_ref().filter(|chunk| !chunk.is_empty()).map(raw).transpose()?,
             markers: batch.markers.clone(),
             skeleton: batch.skeleton.clone(),
             settled_through: batch.settled_through,
         })
     }
 
-    /// Makes a batch of a chunk that comes encoded, if it decodes.
-    pub(crate) fn of_encoded(chunk: EncodedChunk) -> Result<Self, StoreError> {
-        let extent = ChunkExtent::of(&checks::encoded(&chunk)?);
-        let extent = extent.ok_or_else(|| bad("the encoded chunk has no frame".to_owned()))?;
-        let header = peek(&chunk.header).map_err(|error| bad(error.to_string()))?;
-        let chunk = Some(Encoded { chunk, header, extent });
-        Ok(Self { chunk, markers: Vec::new(), skeleton: None, settled_through: None })
+    /// Makes a batch of frames that come encoded.
+    pub(crate) fn of_encoded(run: EncodedRun) -> Self {
+        Self { run: Some(run), markers: Vec::new(), skeleton: None, settled_through: None }
     }
 
     /// Returns about how many bytes are to be written.
     pub(crate) fn bytes(&self) -> usize {
-        self.chunk.as_ref().map_or(0, |encoded| encoded.chunk.payload.len()) + 1_000
-    }
-}
-
-impl Encoded {
-    /// Returns what the checks of an append need to know.
-    pub(crate) fn frames(&self) -> Frames<'_> {
-        Frames { extent: self.extent, has_persons: self.header.row_count > 0, layout: &self.header.layout }
-    }
-}
-
-/// Encodes a chunk as its session wants it at rest; what JSON doesn't hold, as columns.
-pub(crate) fn at_rest(chunk: &Chunk, session: &SessionRecording) -> Result<EncodedChunk, CodecError> {
-    match encode_at_rest(chunk, &session.encoding, session.skeleton.as_ref()) {
-        Err(CodecError::NotJson { .. }) => encode(chunk, Codec::Columnar),
-        encoded => encoded,
+        self.run.as_ref().map_or(0, EncodedRun::bytes) + 1_000
     }
 }
 

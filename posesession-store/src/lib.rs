@@ -2,7 +2,9 @@
 
 mod error;
 mod query;
+mod encoded_run;
 mod store;
+mod bulk_append;
 mod checks;
 mod listing;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -23,6 +25,8 @@ mod interchange;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use bulk_append::BulkAppend;
+pub use encoded_run::EncodedRun;
 pub use error::StoreError;
 pub use interchange::{
     FileHead, FrameExport, FrameFormat, FrameReader, FrameWalk, ImportError, ImportOptions, ReadError,

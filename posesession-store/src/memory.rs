@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
     Batch, Chunk, ChunkExtent, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId,
-    SessionRecording, SessionStatus, Skeleton, User, UserId, encode, peek,
+    SessionRecording, SessionStatus, Skeleton, User, UserId, encode,
 };
 
 use crate::checks::{self, AppendPlan, AppendState, Frames, bad};
 use crate::compaction;
+use crate::encoded_run::{Encoded, EncodedRun};
 use crate::error::StoreError;
 use crate::listing::{Place, search_text, search_words};
 use crate::query::{
@@ -133,21 +134,8 @@ impl State {
 
 impl Entry {
     fn append(&mut self, term: Term, batch: &Batch) -> Result<Appended, StoreError> {
-        let recording = &self.recording;
-        let state = AppendState {
-            id: recording.id,
-            status: recording.status,
-            term: self.term,
-            frame_count: recording.frame_count,
-            last_timestamp: recording.duration,
-            layout: recording.skeleton.as_ref().map(Skeleton::layout),
-            has_another_skeleton: batch.skeleton.is_some()
-                && recording.skeleton.is_some()
-                && recording.skeleton != batch.skeleton,
-            max_error: recording.encoding.max_error().cloned(),
-        };
         let frames = batch.chunk.as_ref().and_then(Frames::of);
-        let plan = checks::append(&state, term, frames.as_ref(), batch.skeleton.as_ref())?;
+        let plan = self.plan(term, frames.as_ref(), batch.skeleton.as_ref())?;
         match (&plan, &batch.chunk) {
             (AppendPlan::Again, Some(chunk)) => self.compare(chunk)?,
             (AppendPlan::Next, Some(chunk)) => self.push(chunk)?,
@@ -162,11 +150,59 @@ impl Entry {
                 self.recording.skeleton = Some(skeleton.clone());
             }
         }
-        Ok(Appended {
+        Ok(self.appended(&plan))
+    }
+
+    fn append_encoded(
+        &mut self,
+        term: Term,
+        run: &EncodedRun,
+        decoded: &[Chunk],
+    ) -> Result<Appended, StoreError> {
+        let plan = self.plan(term, Some(&run.frames()), None)?;
+        for (encoded, chunk) in run.encoded().iter().zip(decoded) {
+            if plan == AppendPlan::Again {
+                self.compare(chunk)?;
+                continue;
+            }
+            let all_are_compacted = self.chunks.last().is_none_or(|kept| kept.compacted);
+            self.push(chunk)?;
+            if let Some(last) = self.chunks.last_mut() {
+                last.encoded = Some(Arc::new(encoded.chunk.clone()));
+                last.compacted = all_are_compacted && encoded.is_at_rest();
+            }
+        }
+        Ok(self.appended(&plan))
+    }
+
+    fn plan(
+        &self,
+        term: Term,
+        frames: Option<&Frames<'_>>,
+        declared: Option<&Skeleton>,
+    ) -> Result<AppendPlan, StoreError> {
+        let recording = &self.recording;
+        let state = AppendState {
+            id: recording.id,
+            status: recording.status,
+            term: self.term,
+            frame_count: recording.frame_count,
+            last_timestamp: recording.duration,
+            layout: recording.skeleton.as_ref().map(Skeleton::layout),
+            has_another_skeleton: declared
+                .zip(recording.skeleton.as_ref())
+                .is_some_and(|(declared, own)| declared != own),
+            max_error: recording.encoding.max_error().cloned(),
+        };
+        checks::append(&state, term, frames, declared)
+    }
+
+    fn appended(&self, plan: &AppendPlan) -> Appended {
+        Appended {
             frame_count: self.recording.frame_count,
             stored_bytes: self.recording.stored_bytes,
-            already_stored: plan == AppendPlan::Again,
-        })
+            already_stored: *plan == AppendPlan::Again,
+        }
     }
 
     fn compare(&self, sent: &Chunk) -> Result<(), StoreError> {
@@ -410,19 +446,10 @@ impl SessionStore for MemoryStore {
         &self,
         id: SessionId,
         term: Term,
-        chunk: &EncodedChunk,
+        run: EncodedRun,
     ) -> Result<Appended, StoreError> {
-        let header = peek(&chunk.header).map_err(|error| bad(error.to_string()))?;
-        let batch = Batch { chunk: Some(checks::encoded(chunk)?), ..Batch::default() };
-        let mut state = self.lock();
-        let entry = state.entry_mut(id)?;
-        let all_are_compacted = entry.chunks.last().is_none_or(|kept| kept.compacted);
-        let appended = entry.append(term, &batch)?;
-        if let Some(last) = entry.chunks.last_mut().filter(|_| !appended.already_stored) {
-            last.encoded = Some(Arc::new(chunk.clone()));
-            last.compacted = all_are_compacted && header.codec != Codec::Raw;
-        }
-        Ok(appended)
+        let decoded = run.encoded().iter().map(Encoded::decode).collect::<Result<Vec<_>, _>>()?;
+        self.lock().entry_mut(id)?.append_encoded(term, &run, &decoded)
     }
 
     async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {

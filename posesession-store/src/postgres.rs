@@ -20,8 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Marker, SessionId, SessionRecording, SessionStatus, User,
-    UserId,
+    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
 };
 use sqlx::postgres::PgPool;
 
@@ -31,6 +30,7 @@ use self::presence::Presence;
 use self::writer::Writers;
 use crate::blocking::blocking;
 use crate::checks;
+use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
 use crate::query::{
@@ -290,12 +290,9 @@ impl SessionStore for PostgresStore {
         &self,
         id: SessionId,
         term: Term,
-        chunk: &EncodedChunk,
+        run: EncodedRun,
     ) -> Result<Appended, StoreError> {
-        let chunk = chunk.clone();
-        let encoded = move || EncodedBatch::of_encoded(chunk);
-        let batch = blocking(BACKEND, "append an encoded chunk", encoded).await?;
-        self.writers.append(id, term, batch).await
+        self.writers.append(id, term, EncodedBatch::of_encoded(run)).await
     }
 
     async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {

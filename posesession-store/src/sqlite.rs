@@ -21,8 +21,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Marker, SessionId, SessionRecording, SessionStatus, User,
-    UserId,
+    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
 };
 
 use self::connection::Access;
@@ -31,6 +30,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 use crate::blocking::blocking;
 use crate::checks;
+use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
 use crate::query::{
@@ -276,12 +276,12 @@ impl SessionStore for SqliteStore {
         &self,
         id: SessionId,
         term: Term,
-        chunk: &EncodedChunk,
+        run: EncodedRun,
     ) -> Result<Appended, StoreError> {
-        const OPERATION: &str = "append an encoded chunk";
-        let chunk = chunk.clone();
-        let batch = blocking(BACKEND, OPERATION, move || EncodedBatch::of_encoded(chunk)).await?;
-        self.writer.write(OPERATION, batch.bytes(), move |db| chunks::append(db, id, term, &batch)).await
+        let bytes = run.bytes();
+        let batch = EncodedBatch::of_encoded(run);
+        let append = move |db: &_| chunks::append(db, id, term, &batch);
+        self.writer.write("append encoded chunks", bytes, append).await
     }
 
     async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {

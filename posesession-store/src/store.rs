@@ -7,10 +7,10 @@ use std::ops::Range;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Marker, SessionId, SessionRecording, SessionStatus, User,
-    UserId,
+    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
 };
 
+use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
@@ -178,21 +178,21 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     /// a term that was never given.
     async fn append(&self, id: SessionId, term: Term, batch: &Batch) -> Result<Appended, StoreError>;
 
-    /// Appends an encoded chunk as it is: it is read back byte by byte, unless it stands behind short chunks and is
-    /// compacted with them. This is how a session is copied without decoding and encoding it anew.
+    /// Appends encoded chunks as they are: they are read back byte by byte, unless they stand behind short chunks and are
+    /// compacted with them. This is how a session is copied without decoding and encoding it anew, and how many frames are
+    /// appended fast.
     ///
     /// Like [`SessionStore::append`] in all else: frames that are stored already change nothing, and are compared as far as
     /// they are not compacted. A compressed chunk counts as compacted if all chunks before it are.
     ///
     /// # Errors
     ///
-    /// As [`SessionStore::append`]; [`StoreError::BadArgument`] also for bytes that are no chunk, are damaged, or have no
-    /// frame.
+    /// As [`SessionStore::append`].
     async fn append_encoded(
         &self,
         id: SessionId,
         term: Term,
-        chunk: &EncodedChunk,
+        run: EncodedRun,
     ) -> Result<Appended, StoreError>;
 
     /// Returns the publisher's own number up to which everything is settled: [`Batch::settled_through`] of the last

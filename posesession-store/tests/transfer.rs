@@ -11,8 +11,8 @@ use posesession_core::{
     SessionId, SessionStatus, Skeleton, SyntheticPose, Timestamp,
 };
 use posesession_store::{
-    Copied, MediaStore, MemoryStore, NewSession, Place, SessionChange, SessionFileError, SessionQuery,
-    SessionStore, SqliteStore, StoreError, TransferError, copy_session, export_session_file,
+    Copied, EncodedRun, MediaStore, MemoryStore, NewSession, Place, SessionChange, SessionFileError,
+    SessionQuery, SessionStore, SqliteStore, StoreError, TransferError, copy_session, export_session_file,
     import_session_file, import_session_file_until,
 };
 use tempfile::TempDir;
@@ -174,7 +174,7 @@ async fn a_copy_that_broke_off_goes_on_where_it_stopped() {
     two.to.create_session(new).await.unwrap();
     let term = two.to.begin_term(id).await.unwrap();
     let first = two.from.encoded_chunk(id, ChunkQuery::Frame(0)).await.unwrap();
-    two.to.append_encoded(id, term, &first.chunk).await.unwrap();
+    two.to.append_encoded(id, term, EncodedRun::check(first.chunk).unwrap()).await.unwrap();
     let images = ImageObject { name: "images/000000000000".to_owned(), bytes: Bytes::from(vec![7; 40]) };
     two.to_media.put_images(id, &images).await.unwrap();
     two.to.interrupt_live_sessions().await.unwrap();

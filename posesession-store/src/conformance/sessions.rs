@@ -5,12 +5,13 @@ use std::fmt::Debug;
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use posesession_core::{
-    Batch, ChunkQuery, Codec, Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, Skeleton,
-    Timestamp, UserId, encode,
+    Batch, ChunkQuery, Encoding, Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, Skeleton,
+    Timestamp, UserId,
 };
 use serde_json::json;
 
 use super::recording::{Store, append, assert_frames, batch, chunk, record, skeleton, start};
+use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::media::{RecordedVideo, VideoCut};
 use crate::query::{NewSession, SessionChange, SessionQuery, Term};
@@ -31,8 +32,8 @@ async fn assert_not_found(store: &Store, id: SessionId) {
     check("begin_term", id, store.begin_term(id).await);
     for term in [Term(0), Term(1), Term(9)] {
         check("append", id, store.append(id, term, &batch(0, 8)).await);
-        let encoded = encode(&chunk(0, 8), Codec::Columnar).unwrap();
-        check("append_encoded", id, store.append_encoded(id, term, &encoded).await);
+        let run = EncodedRun::encode(&chunk(0, 8), &Encoding::Columnar, None).unwrap();
+        check("append_encoded", id, store.append_encoded(id, term, run).await);
         check("finish", id, store.finish(id, term, SessionStatus::Completed).await);
     }
     check("settled_through", id, store.settled_through(id).await);

@@ -4,13 +4,13 @@ use std::io::Read;
 
 use chrono::Utc;
 use posesession_core::{
-    Batch, Chunk, Codec, EncodedChunk, Layout, Lossless, SessionId, SessionRecording, SessionStatus,
-    Skeleton, encode,
+    Batch, Chunk, Encoding, Layout, Lossless, SessionId, SessionRecording, SessionStatus, Skeleton,
 };
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{FileHead, FrameFormat, FrameReader, ReadError, ReadOptions, read_frames};
+use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::NewSession;
 use crate::store::{COMPACT_FRAMES, SessionStore};
@@ -128,7 +128,7 @@ pub async fn import_frames_until(
 enum Piece {
     Head(Box<FileHead>),
     Skeleton(Box<Skeleton>),
-    Chunk(EncodedChunk),
+    Chunk(EncodedRun),
     Failed(ImportError),
     End,
 }
@@ -170,7 +170,7 @@ impl Import<'_> {
                     self.to.append(id, term, &batch).await?;
                 }
                 Some(Piece::Chunk(chunk)) => {
-                    self.to.append_encoded(id, term, &chunk).await?;
+                    self.to.append_encoded(id, term, chunk).await?;
                 }
                 Some(Piece::Failed(error)) => return Err(error),
                 Some(Piece::End) => return Ok(self.to.finish(id, term, SessionStatus::Completed).await?),
@@ -277,8 +277,7 @@ impl Chunks<'_> {
         }
         let next = Chunk::new(self.chunk.end_frame(), self.chunk.layout().clone());
         let chunk = std::mem::replace(&mut self.chunk, next);
-        let unfit = |error: posesession_core::CodecError| StoreError::BadArgument { what: error.to_string() };
-        send(self.to, Piece::Chunk(encode(&chunk, Codec::Columnar).map_err(unfit)?))
+        send(self.to, Piece::Chunk(EncodedRun::encode(&chunk, &Encoding::Columnar, None)?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use posesession_core::{Chunk, Codec, EncodedChunk, Marker, SessionId, Timestamp, decode};
+use posesession_core::{Chunk, EncodedChunk, Marker, SessionId, Timestamp, decode};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
@@ -10,7 +10,8 @@ use super::failure::Failure;
 use super::rows::{self, Id};
 use super::{chunks, sessions};
 use crate::checks::{self, AppendPlan, AppendState, bad};
-use crate::encoding::{Encoded, EncodedBatch, decode_stored};
+use crate::encoded_run::{Encoded, EncodedRun};
+use crate::encoding::{EncodedBatch, decode_stored};
 use crate::error::StoreError;
 use crate::query::{Appended, Term};
 use crate::sql::{self, signed, unsigned};
@@ -118,7 +119,7 @@ async fn plan<'a>(
     if let (Some(skeleton), Some(_)) = (&batch.skeleton, row.skeleton_id) {
         row.state.has_another_skeleton = sessions::known_skeleton(db, skeleton).await? != row.skeleton_id;
     }
-    let frames = batch.chunk.as_ref().map(Encoded::frames);
+    let frames = batch.run.as_ref().map(EncodedRun::frames);
     let plan = checks::append(&row.state, request.term, frames.as_ref(), batch.skeleton.as_ref())?;
     let mut appended = Appended {
         frame_count: row.state.frame_count,
@@ -127,19 +128,23 @@ async fn plan<'a>(
     };
     let mut last_timestamp = row.state.last_timestamp;
     let mut compacted_frames = row.compacted_frames;
-    match (&plan, &batch.chunk) {
+    match (&plan, &batch.run) {
         (AppendPlan::Again, Some(sent)) => {
-            compare(db, &row, sent).await?;
+            for chunk in sent.encoded() {
+                compare(db, &row, chunk).await?;
+            }
             return Ok(Appended { already_stored: true, ..appended });
         }
-        (AppendPlan::Next, Some(encoded)) => {
-            appended.frame_count = encoded.extent.end_frame();
-            appended.stored_bytes += (encoded.chunk.header.len() + encoded.chunk.payload.len()) as u64;
-            last_timestamp = encoded.extent.last_timestamp;
-            if encoded.header.codec != Codec::Raw && compacted_frames == row.state.frame_count {
-                compacted_frames = appended.frame_count;
+        (AppendPlan::Next, Some(run)) => {
+            for encoded in run.encoded() {
+                if encoded.is_at_rest() && compacted_frames == encoded.extent.first_frame {
+                    compacted_frames = encoded.extent.end_frame();
+                }
+                writes.chunks.push((row.key, encoded));
             }
-            writes.chunks.push((row.key, encoded));
+            appended.frame_count = run.extent().end_frame();
+            appended.stored_bytes += run.bytes() as u64;
+            last_timestamp = run.extent().last_timestamp;
         }
         _ => {}
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use posesession_core::{
-    Chunk, ChunkIndex, ChunkQuery, Codec, EncodedChunk, Marker, SessionId, Skeleton, Timestamp, decode,
+    Chunk, ChunkIndex, ChunkQuery, EncodedChunk, Marker, SessionId, Skeleton, Timestamp, decode,
 };
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
@@ -11,7 +11,8 @@ use super::failure::{Failure, corrupt};
 use super::rows::{self, id_text};
 use super::sessions;
 use crate::checks::{self, AppendPlan, AppendState, bad};
-use crate::encoding::{Encoded, EncodedBatch, Found, decode_stored};
+use crate::encoded_run::{Encoded, EncodedRun};
+use crate::encoding::{EncodedBatch, Found, decode_stored};
 use crate::error::StoreError;
 use crate::query::{Appended, EncodedStoredChunk, Term};
 use crate::sql::{self, signed, unsigned};
@@ -32,7 +33,7 @@ pub(super) fn append(
     batch: &EncodedBatch,
 ) -> Result<Appended, Failure> {
     let row = append_row(db, id, batch.skeleton.as_ref())?;
-    let frames = batch.chunk.as_ref().map(Encoded::frames);
+    let frames = batch.run.as_ref().map(EncodedRun::frames);
     let plan = checks::append(&row.state, term, frames.as_ref(), batch.skeleton.as_ref())?;
     let mut appended = Appended {
         frame_count: row.state.frame_count,
@@ -41,20 +42,21 @@ pub(super) fn append(
     };
     let mut last_timestamp = row.state.last_timestamp;
     let mut compacted_frames = row.compacted_frames;
-    match (&plan, &batch.chunk) {
+    match (&plan, &batch.run) {
         (AppendPlan::Again, Some(sent)) => {
-            compare(db, id, &row, sent)?;
+            sent.encoded().iter().try_for_each(|chunk| compare(db, id, &row, chunk))?;
             return Ok(Appended { already_stored: true, ..appended });
         }
-        (AppendPlan::Next, Some(encoded)) => {
-            let Encoded { chunk, header, extent } = encoded;
-            insert(db, row.key, encoded)?;
-            appended.frame_count = extent.end_frame();
-            appended.stored_bytes += (chunk.header.len() + chunk.payload.len()) as u64;
-            last_timestamp = extent.last_timestamp;
-            if header.codec != Codec::Raw && compacted_frames == row.state.frame_count {
-                compacted_frames = appended.frame_count;
+        (AppendPlan::Next, Some(run)) => {
+            for encoded in run.encoded() {
+                insert(db, row.key, encoded)?;
+                if encoded.is_at_rest() && compacted_frames == encoded.extent.first_frame {
+                    compacted_frames = encoded.extent.end_frame();
+                }
             }
+            appended.frame_count = run.extent().end_frame();
+            appended.stored_bytes += run.bytes() as u64;
+            last_timestamp = run.extent().last_timestamp;
         }
         _ => {}
     }

@@ -7,6 +7,7 @@ use posesession_core::{Batch, ChunkQuery, SessionId, SessionRecording, SessionSt
 
 use super::{Copied, OnProgress, Place, Progress, TransferError};
 use crate::checks::agree;
+use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::media::{MediaError, MediaObject, MediaStore};
 use crate::query::{EncodedStoredChunk, NewSession, SessionChange};
@@ -149,12 +150,14 @@ impl<'a> Copying<'a> {
         while next < self.session.frame_count {
             let stored = encoded(self.from, id, next).await.map_err(TransferError::Read)?;
             self.check_images(&stored)?;
-            match to.append_encoded(id, term, &stored.chunk).await {
+            let bytes = (stored.chunk.header.len() + stored.chunk.payload.len()) as u64;
+            let run = EncodedRun::check(stored.chunk).map_err(TransferError::Write)?;
+            match to.append_encoded(id, term, run).await {
                 Ok(appended) => next = appended.frame_count.max(stored.extent.end_frame()),
                 Err(StoreError::OutOfOrder { .. }) => return Err(differs(id, "chunks")),
                 Err(error) => return Err(TransferError::Write(error)),
             }
-            self.advance((stored.chunk.header.len() + stored.chunk.payload.len()) as u64);
+            self.advance(bytes);
         }
         Ok(())
     }
