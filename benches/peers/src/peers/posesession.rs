@@ -4,11 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use posesession::core::{
-    Chunk, ChunkColumns, ChunkIndex, Codec, EncodedChunk, SessionId, Skeleton, Timestamp, decode, encode,
-    encode_bounded,
-};
-use posesession::store::COMPACT_FRAMES;
+use posesession::core::{Chunk, ChunkColumns, ChunkIndex, Encoding, SessionId, Skeleton, Timestamp, decode};
+use posesession::store::{BulkAppend, COMPACT_FRAMES};
 use posesession::{ChunkQuery, NewSession, SessionStatus, SessionStore, SqliteStore};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -16,7 +13,7 @@ use uuid::Uuid;
 use super::{Format, Opened};
 use crate::Outcome;
 use crate::frames::{Frames, INTERVAL_MICROS, max_error};
-use crate::parallel::{fill, in_order, ranges};
+use crate::parallel::{fill, ranges};
 
 /// Whoever opens a session knows which.
 const SESSION: SessionId = SessionId(Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0000));
@@ -42,13 +39,8 @@ impl Posesession {
         Self { is_bounded: true }
     }
 
-    fn encode(&self, frames: &Frames, range: Range<usize>) -> Outcome<EncodedChunk> {
-        let chunk = chunk_of(frames, range)?;
-        Ok(if self.is_bounded {
-            encode_bounded(&chunk, &max_error().bounds(&frames.skeleton)?)?
-        } else {
-            encode(&chunk, Codec::Columnar)?
-        })
+    fn encoding(&self) -> Encoding {
+        if self.is_bounded { Encoding::Bounded { max_error: max_error() } } else { Encoding::Columnar }
     }
 }
 
@@ -93,17 +85,20 @@ impl Format for Posesession {
         let wait = runtime().handle();
         let store = wait.block_on(SqliteStore::open(path))?;
         let skeleton = Some(frames.skeleton.clone());
-        let new = NewSession { id: SESSION, skeleton, ..NewSession::named("bench") };
+        let encoding = self.encoding();
+        let new = NewSession {
+            id: SESSION,
+            skeleton: skeleton.clone(),
+            encoding: encoding.clone(),
+            ..NewSession::named("bench")
+        };
         let id = wait.block_on(store.create_session(new))?.id;
         let term = wait.block_on(store.begin_term(id))?;
-        in_order(
-            ranges(frames.len(), COMPACT_FRAMES as usize),
-            |_, range| self.encode(frames, range),
-            |chunk| {
-                wait.block_on(store.append_encoded(id, term, &chunk))?;
-                Ok(())
-            },
-        )?;
+        let mut all = BulkAppend::new(&store, id, term, encoding, skeleton);
+        for range in ranges(frames.len(), COMPACT_FRAMES as usize) {
+            wait.block_on(all.push(chunk_of(frames, range)?))?;
+        }
+        wait.block_on(all.finish())?;
         wait.block_on(store.finish(id, term, SessionStatus::Completed))?;
         wait.block_on(store.close());
         Ok(())
