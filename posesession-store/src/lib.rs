@@ -19,6 +19,7 @@ mod memory;
 mod sqlite;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod chunk_cache;
 mod media;
 mod transfer;
 mod interchange;
@@ -27,6 +28,7 @@ pub mod conformance;
 
 pub use bulk_append::BulkAppend;
 pub use encoded_run::EncodedRun;
+pub use chunk_cache::{ChunkCache, ChunkCacheStats};
 pub use error::StoreError;
 pub use interchange::{
     FileHead, FrameExport, FrameFormat, FrameReader, FrameWalk, ImportError, ImportOptions, ReadError,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::SinkExt;
 use posesession_core::SessionId;
-use posesession_store::SessionStore;
+use posesession_store::{ChunkCache, SessionStore};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +29,19 @@ const CHANGES_QUEUE: usize = 64;
 pub struct ReplayOptions {
     /// How often a session that is still being recorded is looked at for new frames.
     pub live_poll: Duration,
+    /// How often any other session is looked at: another process may have deleted it.
+    pub poll: Duration,
+    /// How many bytes of decoded chunks all replays together keep, beside the three at most that each one is at.
+    pub chunk_cache_bytes: usize,
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        Self { live_poll: Duration::from_millis(200) }
+        Self {
+            live_poll: Duration::from_millis(200),
+            poll: Duration::from_secs(5),
+            chunk_cache_bytes: ChunkCache::DEFAULT_BYTES,
+        }
     }
 }
 
@@ -48,12 +56,23 @@ pub struct ReplayRequest {
 
 /// Replays sessions: the back end of every `/ws/replay/{session_id}` connection of a process. Cheap to clone.
 ///
+/// # Guarantees
+///
+/// - **Decoded once.** All replays share a [`ChunkCache`]: a chunk that several of them need is read and decoded once, as
+///   long as it is kept.
+/// - **One chunk for a seek.** Nothing but the chunk with its frame is read before a seek lands; what comes next is read
+///   after the frame was sent. Only a seek to the `nearest` frame reads two, if the moment lies between two chunks.
+/// - **Ahead.** Forwards, backwards and around a loop, the next chunk is read when the one before it begins to play, so that
+///   a replay never waits for a chunk that can be read and decoded while the one before it plays.
+/// - **Gone is gone.** A deleted session is not replayed from memory: no replay of it begins, and those that are open end
+///   at once after [`ReplayService::session_changed`], or within [`ReplayOptions::poll`] if another process deleted it.
+///
 /// # Examples
 ///
 /// See `examples/replay.rs` and `examples/custom_transport.rs`.
 #[derive(Debug, Clone)]
 pub struct ReplayService {
-    store: Arc<dyn SessionStore>,
+    chunks: ChunkCache,
     options: ReplayOptions,
     clock: Clock,
     shutdown: CancellationToken,
@@ -65,11 +84,22 @@ impl ReplayService {
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, options: ReplayOptions) -> Self {
         let (changed, _) = broadcast::channel(CHANGES_QUEUE);
-        Self { store, options, clock: Clock::start(), shutdown: CancellationToken::new(), changed }
+        let chunks = ChunkCache::new(store, options.chunk_cache_bytes);
+        Self { chunks, options, clock: Clock::start(), shutdown: CancellationToken::new(), changed }
+    }
+
+    /// Returns the decoded chunks that all replays share, for others in the process who read frames.
+    #[must_use]
+    pub fn chunks(&self) -> &ChunkCache {
+        &self.chunks
+    }
+
+    fn store(&self) -> &dyn SessionStore {
+        &**self.chunks.store()
     }
 
     /// Serves one connection until it ends. Its memory doesn't depend on the session's length: at most three decoded
-    /// chunks.
+    /// chunks beside those that all replays share.
     ///
     /// # Errors
     ///
@@ -102,8 +132,10 @@ impl ReplayService {
         }
     }
 
-    /// Makes the replays of a session look at it again. One that was deleted ends, and its viewers are told so.
+    /// Makes the replays of a session look at it again, and forgets its chunks: to be called once a session was deleted,
+    /// erased, recoded or replaced. Replays of one that was deleted end, and their viewers are told so.
     pub fn session_changed(&self, session: SessionId) {
+        self.chunks.forget(session);
         // Without replays there is nobody to hear it.
         let _unheard = self.changed.send(session);
     }

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use tokio::time::sleep_until;
 
 use super::cursor_words::{cursor_error, extent, range, seek_target, state_message};
-use super::{ReplayRequest, ReplayService};
+use super::{ReplayOptions, ReplayRequest, ReplayService};
 use crate::message::{CloseReason, Message};
 use crate::protocol::{
     BinaryFrame, BinaryFrameHeader, CommandId, ErrorCode, ProtocolError, ReplayCommand, WireFormat,
@@ -31,7 +31,8 @@ const MAX_UNANSWERED: usize = 256;
 /// How many chunks are fetched at once: what a cursor holds, and one that a seek has made pointless.
 const MAX_FETCHES: usize = 4;
 
-type Fetch = BoxFuture<'static, (ChunkQuery, Result<Chunk, StoreError>)>;
+type Fetch = BoxFuture<'static, (ChunkQuery, Result<Arc<Chunk>, StoreError>)>;
+type Look = BoxFuture<'static, Result<SessionRecording, StoreError>>;
 
 pub(super) struct View {
     service: ReplayService,
@@ -43,6 +44,10 @@ pub(super) struct View {
     cursor: ReplayCursor,
     fetches: FuturesUnordered<Fetch>,
     fetching: Vec<ChunkQuery>,
+    /// At most one look at the session, beside the frames: a slow store delays none.
+    looks: FuturesUnordered<Look>,
+    /// Whether the session was changed since the look began.
+    must_look_again: bool,
     /// Commands that were taken and are answered once it is known where they led.
     unanswered: Vec<Unanswered>,
 }
@@ -77,8 +82,9 @@ struct FrameMessage<'a> {
 
 enum Event {
     Message(Option<Result<Message, TransportError>>),
-    Fetched(ChunkQuery, Result<Chunk, StoreError>),
-    Refresh,
+    Fetched(ChunkQuery, Result<Arc<Chunk>, StoreError>),
+    Looked(Result<SessionRecording, StoreError>),
+    MustLook,
     Wake,
     Shutdown,
 }
@@ -91,8 +97,8 @@ impl View {
     ) -> Result<Self, StoreError> {
         // Before the session is read: what happens to it from now on is heard.
         let changed = service.changed.subscribe();
-        let session = service.store.read_session(id).await?;
-        let markers = service.store.markers(id).await?;
+        let session = service.store().read_session(id).await?;
+        let markers = service.store().markers(id).await?;
         let mut cursor = ReplayCursor::new(extent(&session));
         if request.autoplay {
             let _plays_at_its_present_rate = cursor.play(service.clock.now(), None);
@@ -107,6 +113,8 @@ impl View {
             cursor,
             fetches: FuturesUnordered::new(),
             fetching: Vec::new(),
+            looks: FuturesUnordered::new(),
+            must_look_again: false,
             unanswered: Vec::new(),
         })
     }
@@ -115,7 +123,7 @@ impl View {
         transport.send(self.session_message()).await?;
         let shutdown = self.service.shutdown.clone();
         let clock = self.service.clock;
-        let mut next_refresh = clock.now() + self.service.options.live_poll;
+        let mut next_look = clock.now() + self.look_interval();
         loop {
             // The commands that are there already, before any frame: while a client scrubs, only its latest seek counts.
             for _ in 0..COMMANDS_AT_ONCE {
@@ -132,7 +140,6 @@ impl View {
                 }
             }
             let wake = self.advance(&mut transport).await?;
-            let live = self.cursor.extent().live;
             let event = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => Event::Shutdown,
@@ -141,8 +148,9 @@ impl View {
                     Event::Fetched(query, fetched)
                 }
                 () = sleep_until(clock.instant(wake.unwrap_or_default())), if wake.is_some() => Event::Wake,
-                () = sleep_until(clock.instant(next_refresh)), if live => Event::Refresh,
-                () = change_of(self.session.id, &mut self.changed) => Event::Refresh,
+                Some(looked) = self.looks.next(), if !self.looks.is_empty() => Event::Looked(looked),
+                () = sleep_until(clock.instant(next_look)), if self.looks.is_empty() => Event::MustLook,
+                () = change_of(self.session.id, &mut self.changed) => Event::MustLook,
             };
             match event {
                 Event::Message(message) => {
@@ -152,10 +160,14 @@ impl View {
                 }
                 Event::Fetched(query, fetched) => self.take_chunk(query, fetched),
                 Event::Wake => {}
-                Event::Refresh => {
-                    next_refresh = clock.now() + self.service.options.live_poll;
-                    if !self.refresh(&mut transport).await? {
+                Event::MustLook => self.look(),
+                Event::Looked(looked) => {
+                    if !self.refresh(looked, &mut transport).await? {
                         return close(&mut transport, CloseReason::NO_SESSION, "the session is gone").await;
+                    }
+                    next_look = clock.now() + self.look_interval();
+                    if std::mem::take(&mut self.must_look_again) {
+                        self.look();
                     }
                 }
                 Event::Shutdown => {
@@ -217,7 +229,7 @@ impl View {
             }
             ReplayCommand::Seek(seek) => {
                 if self.session.status.is_live() && seek.marker.is_some() {
-                    let markers = self.service.store.markers(self.session.id).await;
+                    let markers = self.service.store().markers(self.session.id).await;
                     self.markers = markers.map_err(|error| storage_error(&error))?;
                 }
                 let (target, mode) = seek_target(&seek, &self.markers)?;
@@ -287,19 +299,16 @@ impl View {
             return;
         }
         self.fetching.push(query);
-        let (store, id) = (Arc::clone(&self.service.store), self.session.id);
-        let fetch = async move {
-            let covering = store.covering_chunk(id, query).await;
-            (query, covering.map(|stored| stored.chunk))
-        };
+        let (chunks, id) = (self.service.chunks.clone(), self.session.id);
+        let fetch = async move { (query, chunks.covering_chunk(id, query).await) };
         self.fetches.push(fetch.boxed());
     }
 
-    fn take_chunk(&mut self, query: ChunkQuery, fetched: Result<Chunk, StoreError>) {
+    fn take_chunk(&mut self, query: ChunkQuery, fetched: Result<Arc<Chunk>, StoreError>) {
         let now = self.service.clock.now();
         self.fetching.retain(|&fetching| fetching != query);
         let cause = match fetched {
-            Ok(chunk) => match self.cursor.push_chunk(now, query, Arc::new(chunk)) {
+            Ok(chunk) => match self.cursor.push_chunk(now, query, chunk) {
                 Ok(()) => return,
                 Err(error) => error.to_string(),
             },
@@ -309,11 +318,33 @@ impl View {
         self.cursor.fail_chunk(now, query, cause);
     }
 
-    /// Looks how far a live session has come, or what became of one that was changed; returns whether it is still there.
-    async fn refresh<T: Transport>(&mut self, transport: &mut T) -> Result<bool, TransportError> {
-        let session = match self.service.store.read_session(self.session.id).await {
+    fn look_interval(&self) -> Duration {
+        let ReplayOptions { live_poll, poll, .. } = self.service.options;
+        if self.cursor.extent().live { live_poll } else { poll }
+    }
+
+    fn look(&mut self) {
+        if !self.looks.is_empty() {
+            self.must_look_again = true;
+            return;
+        }
+        let (store, id) = (Arc::clone(self.service.chunks.store()), self.session.id);
+        self.looks.push(async move { store.read_session(id).await }.boxed());
+    }
+
+    /// Takes note how far a live session has come, or what became of any other; returns whether it is still there.
+    async fn refresh<T: Transport>(
+        &mut self,
+        looked: Result<SessionRecording, StoreError>,
+        transport: &mut T,
+    ) -> Result<bool, TransportError> {
+        let session = match looked {
             Ok(session) => session,
-            Err(StoreError::SessionNotFound { .. }) => return Ok(false),
+            Err(StoreError::SessionNotFound { .. }) => {
+                // Nobody may have said so: another process deleted it.
+                self.service.chunks.forget(self.session.id);
+                return Ok(false);
+            }
             Err(error) => {
                 tracing::warn!(session = %self.session.id, %error, "a session can't be looked at for now");
                 return Ok(true);
@@ -324,7 +355,7 @@ impl View {
         self.session = session;
         if changed {
             self.skeleton = self.session.skeleton.clone().unwrap_or_else(no_skeleton);
-            match self.service.store.markers(self.session.id).await {
+            match self.service.store().markers(self.session.id).await {
                 Ok(markers) => self.markers = markers,
                 Err(error) => {
                     tracing::warn!(session = %self.session.id, %error, "a live session's markers are not up to date");
