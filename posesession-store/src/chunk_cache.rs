@@ -168,6 +168,15 @@ impl ChunkCache {
         }
     }
 
+    /// Returns the chunk that covers what is asked for if it is kept, at once.
+    #[must_use]
+    pub fn kept_chunk(&self, id: SessionId, query: ChunkQuery) -> Option<Arc<Chunk>> {
+        let mut state = self.state();
+        let chunk = state.held.touch(id, query)?;
+        state.hits += 1;
+        Some(chunk)
+    }
+
     /// Returns the chunk that covers what is asked for, for those who go through a session once: takes what is kept, and
     /// keeps nothing, so that an export doesn't drive out what replays need.
     ///

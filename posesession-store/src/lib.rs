@@ -27,8 +27,8 @@ mod interchange;
 pub mod conformance;
 
 pub use bulk_append::BulkAppend;
-pub use encoded_run::EncodedRun;
 pub use chunk_cache::{ChunkCache, ChunkCacheStats};
+pub use encoded_run::EncodedRun;
 pub use error::StoreError;
 pub use interchange::{
     FileHead, FrameExport, FrameFormat, FrameReader, FrameWalk, ImportError, ImportOptions, ReadError,

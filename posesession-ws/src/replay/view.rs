@@ -158,7 +158,10 @@ impl View {
                         return Ok(());
                     }
                 }
-                Event::Fetched(query, fetched) => self.take_chunk(query, fetched),
+                Event::Fetched(query, fetched) => {
+                    self.fetching.retain(|&fetching| fetching != query);
+                    self.take_chunk(query, fetched);
+                }
                 Event::Wake => {}
                 Event::MustLook => self.look(),
                 Event::Looked(looked) => {
@@ -247,6 +250,7 @@ impl View {
 
     /// Does what the cursor says until it waits; returns until when.
     async fn advance<T: Transport>(&mut self, transport: &mut T) -> Result<Option<Duration>, TransportError> {
+        let mut taken = None;
         let wake = loop {
             let now = self.service.clock.now();
             match self.cursor.poll(now) {
@@ -258,8 +262,14 @@ impl View {
                     transport.send(json_message(&cursor_error(&error).answering(seek))).await?;
                 }
                 CursorOutput::NeedChunk(query) => {
-                    self.fetch(query);
-                    break None;
+                    // It may have come with a chunk that was fetched for another query, by this replay or another one.
+                    let kept = self.service.chunks.kept_chunk(self.session.id, query);
+                    let Some(chunk) = kept.filter(|_| taken != Some(query)) else {
+                        self.fetch(query);
+                        break None;
+                    };
+                    taken = Some(query);
+                    self.take_chunk(query, Ok(chunk));
                 }
                 CursorOutput::WaitUntil(time) => break Some(time),
                 CursorOutput::WaitForMore | CursorOutput::Paused | CursorOutput::Ended => break None,
@@ -306,7 +316,6 @@ impl View {
 
     fn take_chunk(&mut self, query: ChunkQuery, fetched: Result<Arc<Chunk>, StoreError>) {
         let now = self.service.clock.now();
-        self.fetching.retain(|&fetching| fetching != query);
         let cause = match fetched {
             Ok(chunk) => match self.cursor.push_chunk(now, query, chunk) {
                 Ok(()) => return,

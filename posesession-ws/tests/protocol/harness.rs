@@ -43,7 +43,7 @@ impl House {
         let (server_end, client_end) = in_process(1024);
         let service = self.records.clone();
         tokio::spawn(async move { service.serve(server_end).await });
-        let mut client = Client { transport: client_end, kept: Vec::new() };
+        let mut client = Client::over(client_end);
         assert_eq!(client.next().await["type"], "welcome");
         client
     }
@@ -52,7 +52,7 @@ impl House {
         let (server_end, client_end) = in_process(1024);
         let service = self.replays.clone();
         tokio::spawn(async move { service.serve(session, request, server_end).await });
-        Client { transport: client_end, kept: Vec::new() }
+        Client::over(client_end)
     }
 
     /// Lets every image fail to be stored, and with it the frames from there on.
@@ -84,6 +84,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn over(transport: InProcessTransport) -> Self {
+        Self { transport, kept: Vec::new() }
+    }
+
     pub(crate) async fn send(&mut self, message: Value) {
         self.transport.send(Message::text(message.to_string())).await.unwrap();
     }

@@ -7,5 +7,6 @@ mod frames;
 mod parties;
 mod recording;
 mod replaying;
+mod reading;
 mod trouble;
 mod vectors;
