@@ -137,10 +137,13 @@ impl NativeStore {
     fn delete_session(&self, py: Python<'_>, id: &str, erase: bool) -> PyResult<()> {
         let (place, id) = (self.open_place()?, session_id(id)?);
         if !erase {
-            return wait(py, place.store().delete_session(id, Utc::now()))?.map_err(errors::store);
+            wait(py, place.store().delete_session(id, Utc::now()))?.map_err(errors::store)?;
+            place.replays.session_changed(id);
+            return Ok(());
         }
         wait(py, async {
             place.store().erase_session(id).await.map_err(errors::store)?;
+            place.replays.session_changed(id);
             match place.media() {
                 Some(media) => media.delete_session(id).await.map_err(errors::media),
                 None => Ok(()),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use posesession_store::ChunkCache;
+
 use crate::origin::Origin;
 
 /// The settings of one server. The defaults are those of the program.
@@ -28,6 +30,8 @@ pub struct ServerConfig {
     pub max_import_bytes: u64,
     /// How long a response may wait for its reader to take anything.
     pub write_timeout: Duration,
+    /// How many bytes of decoded frames are kept for replays, images and looks at single frames; 0 keeps none.
+    pub chunk_cache_bytes: usize,
     /// How long a deleted session can be restored.
     pub erase_after: Duration,
     /// How often sessions that were deleted longer ago than that are looked for.
@@ -48,6 +52,7 @@ impl Default for ServerConfig {
             max_body_bytes: 1 << 20,
             max_import_bytes: 8 << 30,
             write_timeout: Duration::from_secs(60),
+            chunk_cache_bytes: ChunkCache::DEFAULT_BYTES,
             erase_after: Duration::from_secs(60),
             erase_every: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(5),

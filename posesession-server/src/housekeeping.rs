@@ -38,6 +38,7 @@ async fn erase(state: &AppState, id: SessionId) -> Result<(), EraseError> {
     }
     match state.storage.store().erase_session(id).await {
         Ok(()) => {
+            state.replay.session_changed(id);
             tracing::info!(session = %id, "erased a deleted session");
             Ok(())
         }

@@ -30,6 +30,8 @@ pub(crate) struct AppState {
 impl AppState {
     pub(crate) fn new(storage: Storage, config: ServerConfig, address: SocketAddr) -> Self {
         let store = Arc::clone(storage.store());
+        let options =
+            ReplayOptions { chunk_cache_bytes: config.chunk_cache_bytes, ..ReplayOptions::default() };
         let record =
             RecordService::new(Arc::clone(&store), storage.media().cloned(), RecordOptions::default());
         Self {
@@ -40,7 +42,7 @@ impl AppState {
             sockets: TaskTracker::new(),
             cut_off: CancellationToken::new(),
             record,
-            replay: ReplayService::new(store, ReplayOptions::default()),
+            replay: ReplayService::new(store, options),
         }
     }
 }

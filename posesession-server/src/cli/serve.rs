@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use posesession_store::ChunkCache;
 use tokio::net::TcpListener;
 
 use super::Failure;
@@ -29,6 +30,8 @@ Examples:
 The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C finishes the \
 recordings and stops; a second Ctrl-C stops at once.";
 
+const MIB_OF_CHUNKS: usize = ChunkCache::DEFAULT_BYTES >> 20;
+
 /// Serves the pages, the HTTP API and the two WebSockets, to this machine alone.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -51,6 +54,9 @@ pub(super) struct Serve {
         value_delimiter = ','
     )]
     allowed_origins: Vec<Origin>,
+    /// How many MiB of decoded frames are kept in memory, so that replays of the same session decode them once; 0 keeps none
+    #[arg(long, value_name = "MIB", default_value_t = MIB_OF_CHUNKS, env = "POSESESSION_CHUNK_CACHE_MIB")]
+    chunk_cache_mib: usize,
 }
 
 impl Serve {
@@ -59,7 +65,7 @@ impl Serve {
     }
 
     async fn serve(self, asked_to_stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { listen, place, vision, allowed_origins } = self;
+        let Self { listen, place, vision, allowed_origins, chunk_cache_mib } = self;
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
         let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
         let storage = Storage::open_to_serve(&place.place()).await?;
@@ -69,7 +75,8 @@ impl Serve {
         for origin in &allowed_origins {
             tracing::info!(%origin, "this other site's pages may use the server");
         }
-        let config = ServerConfig { vision, allowed_origins, ..ServerConfig::default() };
+        let chunk_cache_bytes = chunk_cache_mib.saturating_mul(1 << 20);
+        let config = ServerConfig { vision, allowed_origins, chunk_cache_bytes, ..ServerConfig::default() };
         let ended = crate::run(listener, storage, config, asked_to_stop).await;
         ended.map_err(|error| Failure::of(FAILED, &error))
     }

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use posesession_core::{
     AngleEnvelope, AngleRange, ChunkQuery, JointAngle, SessionId, SessionRecording, Timestamp,
 };
-use posesession_store::{SessionStore, StoreError};
+use posesession_store::{ChunkCache, StoreError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -59,8 +59,8 @@ pub(crate) async fn plot(
             "`from` {from}, `to` {to}: the range ends before it starts"
         )));
     }
-    let store = &**state.storage.store();
-    let session = store.read_session(session_id(&id)?).await?;
+    let chunks = state.replay.chunks();
+    let session = chunks.store().read_session(session_id(&id)?).await?;
     let joints = session.skeleton.as_ref().map(JointAngle::all_of).unwrap_or_default();
     let available = joints.iter().map(|joint| joint.name().to_owned()).collect();
     let wanted = wanted_joints(params.text("names").unwrap_or_default(), joints)?;
@@ -75,18 +75,18 @@ pub(crate) async fn plot(
         return Ok(Json(angles));
     }
     let start = match from {
-        Some(from) => frames_through(store, &session, from.plus_micros(-1)).await?,
+        Some(from) => frames_through(chunks, &session, from.plus_micros(-1)).await?,
         None => 0,
     };
     let end = match to {
-        Some(to) => frames_through(store, &session, to).await?,
+        Some(to) => frames_through(chunks, &session, to).await?,
         None => session.frame_count,
     };
     let mut envelope = AngleEnvelope::new(wanted, start..end, points).in_picture(aspect(&session.metadata));
     if let Some(track_id) = person {
         envelope = envelope.of_person(track_id);
     }
-    fill(&mut envelope, store, session.id).await?;
+    fill(&mut envelope, chunks, session.id).await?;
     angles.timestamps = envelope.timestamps().to_vec();
     angles.series = envelope.series().map(|(joint, ranges)| Series::of(joint, ranges)).collect();
     Ok(Json(angles))
@@ -103,24 +103,20 @@ impl Series {
 }
 
 /// Feeds an envelope one chunk at a time.
-async fn fill(envelope: &mut AngleEnvelope, store: &dyn SessionStore, id: SessionId) -> ApiResult<()> {
+async fn fill(envelope: &mut AngleEnvelope, chunks: &ChunkCache, id: SessionId) -> ApiResult<()> {
     while let Some(number) = envelope.wanted() {
-        let stored = store.covering_chunk(id, ChunkQuery::Frame(number)).await?;
+        let chunk = chunks.covering_chunk_once(id, ChunkQuery::Frame(number)).await?;
         envelope
-            .push_chunk(&stored.chunk)
+            .push_chunk(&chunk)
             .map_err(|error| ApiError::internal("read the frames of a plot", &error))?;
     }
     Ok(())
 }
 
 /// Returns how many frames of a session are at `time` or before it.
-async fn frames_through(
-    store: &dyn SessionStore,
-    session: &SessionRecording,
-    time: Timestamp,
-) -> ApiResult<u64> {
-    match store.covering_chunk(session.id, ChunkQuery::Time(time)).await {
-        Ok(stored) => Ok(stored.chunk.frame_at(time).map_or(0, |last| last + 1)),
+async fn frames_through(chunks: &ChunkCache, session: &SessionRecording, time: Timestamp) -> ApiResult<u64> {
+    match chunks.covering_chunk_once(session.id, ChunkQuery::Time(time)).await {
+        Ok(chunk) => Ok(chunk.frame_at(time).map_or(0, |last| last + 1)),
         Err(StoreError::NoSuchFrame { .. }) => Ok(0),
         Err(error) => Err(error.into()),
     }

@@ -17,6 +17,9 @@ use crate::state::AppState;
 const MAX_PAGE_FRAMES: u64 = 1_000;
 /// A page ends after the frame with which it reaches this many bytes.
 const FULL_PAGE_BYTES: usize = 8 << 20;
+/// Who asks for so few frames looks at a place, and will look at the frames beside it. Who asks for more reads all of them
+/// once, and shall not drive out the chunks that replays need.
+const LOOK_FRAMES: u64 = 64;
 
 /// Answers with the frames from `from` to before `to`, as many as one page holds, and where the next page starts.
 pub(crate) async fn page(
@@ -36,7 +39,11 @@ pub(crate) async fn page(
     }
     let store = Arc::clone(state.storage.store());
     let session = store.read_session(session_id(&id)?).await?;
-    let mut walk = FrameWalk::start(store, &session, from, to).await?;
+    let mut walk = if limit.min(to - from) <= LOOK_FRAMES {
+        FrameWalk::start_cached(state.replay.chunks(), &session, from, to).await?
+    } else {
+        FrameWalk::start(store, &session, from, to).await?
+    };
     let mut json = br#"{"frames":["#.to_vec();
     for place in 0..limit {
         if json.len() >= FULL_PAGE_BYTES {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use posesession_core::SessionStatus;
-use posesession_store::{SessionQuery, SessionTotals};
+use posesession_store::{ChunkCacheStats, SessionQuery, SessionTotals};
 use serde_json::{Value, json};
 
 use crate::error::ApiResult;
@@ -45,6 +45,22 @@ pub(crate) async fn metrics(State(state): State<Arc<AppState>>) -> ApiResult<Res
     page.family("posesession_recordings_live", "gauge", "Sessions that are being recorded by this server.");
     page.sample("posesession_recordings_live", "", state.record.live_recordings() as u64);
     state.metrics.write(&mut page);
+    write_chunk_cache(state.replay.chunks().stats(), &mut page);
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((content_type, page.into_text()).into_response())
+}
+
+fn write_chunk_cache(stats: ChunkCacheStats, page: &mut Page) {
+    let ChunkCacheStats { hits, misses, chunks, bytes, max_bytes } = stats;
+    for (name, kind, help, value) in [
+        ("hits_total", "counter", "Looks for a chunk that were answered without a read of their own.", hits),
+        ("misses_total", "counter", "Looks for a chunk that read and decoded it.", misses),
+        ("chunks", "gauge", "Decoded chunks that are kept.", chunks as u64),
+        ("bytes", "gauge", "Bytes of memory that they take.", bytes as u64),
+        ("max_bytes", "gauge", "Bytes of memory that they may take.", max_bytes as u64),
+    ] {
+        let name = format!("posesession_chunk_cache_{name}");
+        page.family(&name, kind, help);
+        page.sample(&name, "", value);
+    }
 }

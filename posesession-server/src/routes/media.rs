@@ -35,12 +35,15 @@ pub(crate) async fn image(
     let number: u64 = number
         .parse()
         .map_err(|_no_number| ApiError::bad_query("a frame number is a whole number from 0 up"))?;
-    let stored = state.storage.store().covering_chunk(id, ChunkQuery::Frame(number)).await;
-    let stored = stored.map_err(|error| match error {
+    // The pages ask for one image after the other: their frames are in one chunk, decoded once. It may be kept longer than the
+    // session is there.
+    state.storage.store().read_session(id).await?;
+    let chunk = state.replay.chunks().covering_chunk(id, ChunkQuery::Frame(number)).await;
+    let chunk = chunk.map_err(|error| match error {
         StoreError::NoSuchFrame { .. } => ApiError::frame_not_found(id, number),
         error => error.into(),
     })?;
-    let frame = stored.chunk.frame(number).ok_or_else(|| ApiError::frame_not_found(id, number))?;
+    let frame = chunk.frame(number).ok_or_else(|| ApiError::frame_not_found(id, number))?;
     let place = frame.image.ok_or_else(|| ApiError::image_not_found(id, number))?;
     let media = state.storage.media().ok_or_else(|| ApiError::image_not_found(id, number))?;
     let tag = format!("\"{id}-{number}-{}\"", place.length);

@@ -177,6 +177,8 @@ pub(crate) async fn import(
         Copied::AlreadyThere(_) => StatusCode::OK,
     };
     let session = imported.session();
+    // A file brings its session's id: one of that id may have been there before.
+    state.replay.session_changed(session.id);
     let location = format!("/api/sessions/{}", session.id);
     Ok((status, [(header::LOCATION, location)], Json(session)).into_response())
 }

@@ -8,6 +8,7 @@ mod pages;
 mod guard;
 mod sessions;
 mod frames;
+mod chunk_cache;
 mod angles;
 mod media;
 mod sockets;

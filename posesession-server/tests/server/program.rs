@@ -17,7 +17,11 @@ pub(crate) fn posesession(data: &Path, listen: &str) -> Command {
 
 /// Starts the program and returns it with the address that it prints.
 pub(crate) async fn started(data: &Path) -> (Child, String) {
-    let mut child = posesession(data, "127.0.0.1:0").spawn().unwrap();
+    announced(posesession(data, "127.0.0.1:0")).await
+}
+
+async fn announced(mut command: Command) -> (Child, String) {
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = tokio::time::timeout(SOON, lines.next_line()).await.expect("a first line").unwrap().unwrap();
     let address = first.strip_prefix("listening on http://").expect(&first).to_owned();
@@ -52,6 +56,20 @@ async fn it_serves_until_it_is_asked_to_stop() {
         signal(&child, name);
         let status = tokio::time::timeout(SOON, child.wait()).await.expect("the program ends").unwrap();
         assert_eq!(status.code(), Some(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_as_many_decoded_frames_as_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, bytes) in [(&[][..], 64 << 20), (&["--chunk-cache-mib", "3"], 3 << 20)] {
+        let mut command = posesession(folder.path(), "127.0.0.1:0");
+        command.args(args);
+        let (mut child, address) = announced(command).await;
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+        let line = format!("posesession_chunk_cache_max_bytes {bytes}\n");
+        assert!(metrics.contains(&line), "{metrics}");
+        child.kill().await.unwrap();
     }
 }
 

@@ -7,19 +7,43 @@ use posesession_core::{
 };
 use serde::Serialize;
 
+use crate::chunk_cache::ChunkCache;
 use crate::error::StoreError;
 use crate::store::SessionStore;
 
 /// Walks over a session's frames, holding one chunk at a time.
 #[derive(Debug)]
 pub struct FrameWalk {
-    store: Arc<dyn SessionStore>,
+    source: Source,
     session: SessionId,
     key: u32,
     skeleton: Skeleton,
-    chunk: Option<Chunk>,
+    chunk: Option<Arc<Chunk>>,
     next: u64,
     end: u64,
+}
+
+/// Where a walk's chunks come from.
+#[derive(Debug)]
+enum Source {
+    Store(Arc<dyn SessionStore>),
+    Cache(ChunkCache),
+}
+
+impl Source {
+    fn store(&self) -> &dyn SessionStore {
+        match self {
+            Self::Store(store) => &**store,
+            Self::Cache(cache) => &**cache.store(),
+        }
+    }
+
+    async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<Arc<Chunk>, StoreError> {
+        match self {
+            Self::Store(store) => store.covering_chunk(id, query).await.map(|stored| Arc::new(stored.chunk)),
+            Self::Cache(cache) => cache.covering_chunk(id, query).await,
+        }
+    }
 }
 
 /// One frame as JSON has it.
@@ -45,9 +69,33 @@ impl FrameWalk {
         from: u64,
         to: u64,
     ) -> Result<Self, StoreError> {
-        let key = store.session_key(session.id).await?;
+        Self::over(Source::Store(store), session, from, to).await
+    }
+
+    /// Starts like [`FrameWalk::start`], with the chunks that a cache has, and leaving there what it reads: for a look at a few
+    /// frames. A walk over many would drive out what others need.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    pub async fn start_cached(
+        cache: &ChunkCache,
+        session: &SessionRecording,
+        from: u64,
+        to: u64,
+    ) -> Result<Self, StoreError> {
+        Self::over(Source::Cache(cache.clone()), session, from, to).await
+    }
+
+    async fn over(
+        source: Source,
+        session: &SessionRecording,
+        from: u64,
+        to: u64,
+    ) -> Result<Self, StoreError> {
+        let key = source.store().session_key(session.id).await?;
         Ok(Self {
-            store,
+            source,
             session: session.id,
             key,
             skeleton: session.skeleton.clone().unwrap_or_else(no_keypoints),
@@ -80,11 +128,11 @@ impl FrameWalk {
     }
 
     async fn fetch(&mut self, number: u64) -> Result<Frame, StoreError> {
-        let chunk = self.store.covering_chunk(self.session, ChunkQuery::Frame(number)).await?.chunk;
+        let chunk = self.source.covering_chunk(self.session, ChunkQuery::Frame(number)).await?;
         // The skeleton may have become known since the walk began: a live session, the first person seen.
         let known = self.skeleton.values_per_person() == chunk.layout().values_per_person();
         if !known && !chunk.values().is_empty() {
-            let session = self.store.read_session(self.session).await?;
+            let session = self.source.store().read_session(self.session).await?;
             self.skeleton = session.skeleton.unwrap_or_else(no_keypoints);
         }
         let frame = chunk.frame(number);
