@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::Failure;
@@ -31,7 +32,10 @@ const SETTINGS: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;
+    PRAGMA temp_store = MEMORY;
 ";
+/// The writer's own: a commit of many sessions touches pages all over the file, and none is to be written before it.
+const WRITER_SETTINGS: &str = "PRAGMA cache_size = -16384;";
 
 /// How long a statement waits for another process's lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,6 +75,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
         db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     }
     db.execute_batch(SETTINGS)?;
+    db.execute_batch(WRITER_SETTINGS)?;
     migrate(&mut db, version)?;
     Ok(db)
 }
@@ -154,6 +159,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
+    // Otherwise a cached statement that compares a range is parsed anew for each new pair of bounds.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(db)
 }
@@ -233,6 +240,7 @@ mod tests {
             ("cell_size_check", 1),
             ("secure_delete", 1),
             ("trusted_schema", 0),
+            ("temp_store", 2),
             ("application_id", APPLICATION_ID),
             ("user_version", latest_version()),
         ] {
@@ -240,6 +248,9 @@ mod tests {
                 let value: i64 = db.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
                 assert_eq!(value, wanted, "{pragma}");
             }
+        }
+        for db in [&db, &reader] {
+            assert!(db.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG).unwrap());
         }
         assert!(reader.execute("DELETE FROM account", []).is_err());
     }

@@ -270,9 +270,9 @@ impl Committer {
             None => connection::open(&self.path, self.access)?,
         };
         let db = self.db.insert(db);
-        db.execute_batch("BEGIN IMMEDIATE")?;
+        execute(db, "BEGIN IMMEDIATE")?;
         for job in group {
-            db.execute_batch("SAVEPOINT job")?;
+            execute(db, "SAVEPOINT job")?;
             let stays = catch_unwind(AssertUnwindSafe(|| job.run(db))).unwrap_or(false);
             if db.is_autocommit() {
                 // A full disk, for one, ends the whole transaction and not only the statement.
@@ -280,9 +280,12 @@ impl Committer {
                 let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT);
                 return Err(rusqlite::Error::SqliteFailure(code, message).into());
             }
-            db.execute_batch(if stays { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" })?;
+            if !stays {
+                execute(db, "ROLLBACK TO job")?;
+            }
+            execute(db, "RELEASE job")?;
         }
-        db.execute_batch("COMMIT")?;
+        execute(db, "COMMIT")?;
         Ok(())
     }
 
@@ -305,4 +308,10 @@ impl Committer {
             tracing::warn!(path = %self.path.display(), "the database could not be closed: {error}");
         }
     }
+}
+
+/// Executes a statement that is needed again and again: it is parsed once.
+fn execute(db: &Connection, sql: &str) -> Result<(), Failure> {
+    db.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
