@@ -17,8 +17,8 @@ const SHOWN: [(&str, &str); 8] = [
     ("SQLite, a row of JSON a frame", "SQLite row, JSON"),
 ];
 const WIDTH: f64 = 920.0;
-const NAMES_WIDTH: f64 = 150.0;
-const PANEL_WIDTH: f64 = 176.0;
+const NAMES_WIDTH: f64 = 172.0;
+const PANEL_WIDTH: f64 = 172.0;
 const PANEL_GAP: f64 = 14.0;
 const ROW: f64 = 24.0;
 const TOP: f64 = 76.0;

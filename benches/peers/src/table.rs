@@ -123,7 +123,7 @@ pub fn durable(measured: &[Durable], sessions: usize, batch: usize) -> Table {
     let rows = measured.iter().map(|row| {
         vec![
             row.name.to_owned(),
-            with_ratio(row.frames_per_s, measured[0].frames_per_s),
+            with_ratio(row.frames_per_s(), measured[0].frames_per_s()),
             number(row.ack.percentile_ms(50)),
             number(row.ack.percentile_ms(99)),
         ]

@@ -17,8 +17,10 @@ use crate::parallel::{fill, ranges};
 
 /// Whoever opens a session knows which.
 const SESSION: SessionId = SessionId(Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0000));
+/// As many as a recording's chunks have once they are compacted.
+const CHUNK_FRAMES: usize = COMPACT_FRAMES as usize;
 /// About how many frames a thread reads at once.
-const PART_FRAMES: usize = 8 * COMPACT_FRAMES as usize;
+const PART_FRAMES: usize = 8 * CHUNK_FRAMES;
 
 /// The library's async methods, called from threads.
 pub fn runtime() -> &'static Runtime {
@@ -82,26 +84,22 @@ impl Format for Posesession {
     }
 
     fn write(&self, path: &Path, frames: &Frames) -> Outcome<()> {
-        let wait = runtime().handle();
-        let store = wait.block_on(SqliteStore::open(path))?;
-        let skeleton = Some(frames.skeleton.clone());
-        let encoding = self.encoding();
-        let new = NewSession {
-            id: SESSION,
-            skeleton: skeleton.clone(),
-            encoding: encoding.clone(),
-            ..NewSession::named("bench")
-        };
-        let id = wait.block_on(store.create_session(new))?.id;
-        let term = wait.block_on(store.begin_term(id))?;
-        let mut all = BulkAppend::new(&store, id, term, encoding, skeleton);
-        for range in ranges(frames.len(), COMPACT_FRAMES as usize) {
-            wait.block_on(all.push(chunk_of(frames, range)?))?;
-        }
-        wait.block_on(all.finish())?;
-        wait.block_on(store.finish(id, term, SessionStatus::Completed))?;
-        wait.block_on(store.close());
-        Ok(())
+        runtime().block_on(async {
+            let store = SqliteStore::open(path).await?;
+            let skeleton = Some(frames.skeleton.clone());
+            let encoding = self.encoding();
+            let new = NewSession { id: SESSION, skeleton, encoding, ..NewSession::named("bench") };
+            let session = store.create_session(new.clone()).await?;
+            let term = store.begin_term(session.id).await?;
+            let mut bulk = BulkAppend::new(&store, session.id, term, new.encoding, new.skeleton);
+            for range in ranges(frames.len(), CHUNK_FRAMES) {
+                bulk.push(chunk_of(frames, range)?).await?;
+            }
+            bulk.finish().await?;
+            store.finish(session.id, term, SessionStatus::Completed).await?;
+            store.close().await;
+            Ok(())
+        })
     }
 
     fn read(&self, path: &Path, skeleton: &Skeleton) -> Outcome<(Vec<i64>, Vec<f32>)> {
