@@ -23,9 +23,9 @@ fn frames_of(skeleton: &Skeleton) -> Vec<IncomingFrame> {
 
 fn record(mut recorder: Recorder, frames: Vec<IncomingFrame>) -> Recorder {
     let mut now = Duration::ZERO;
-    for frame in frames {
+    for mut frame in frames {
         now += FRAME_INTERVAL;
-        recorder.handle_frame(now, frame).expect("the frames are whole and polled");
+        recorder.handle_frame(now, &mut frame).expect("the frames are whole and polled");
         while let Some(batch) = recorder.poll_batch(now) {
             black_box(batch);
         }

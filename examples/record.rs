@@ -23,7 +23,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (timestamp, pose_data) = camera.frame(n);
         // A program with a real camera passes the time of its monotonic clock.
         let now = Duration::from_micros(timestamp.as_micros().unsigned_abs());
-        recorder.handle_frame(now, IncomingFrame { number: Some(n), timestamp, pose_data, image: None })?;
+        recorder
+            .handle_frame(now, &mut IncomingFrame { number: Some(n), timestamp, pose_data, image: None })?;
         while let Some(batch) = recorder.poll_batch(now) {
             // Durable when this returns: from here on the frames may be acknowledged.
             store.append(session.id, term, &batch).await?;

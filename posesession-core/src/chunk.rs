@@ -44,7 +44,26 @@ impl Chunk {
     /// Starts an empty chunk whose first frame will be number `first_frame`.
     #[must_use]
     pub fn new(first_frame: u64, layout: Layout) -> Self {
-        Self { first_frame, layout, row_starts: vec![0], ..Self::default() }
+        Self::with_capacity(first_frame, layout, 0, 0)
+    }
+
+    /// Starts an empty chunk as [`Self::new`], with memory for so many frames and rows (a row is one person in one frame).
+    #[must_use]
+    pub fn with_capacity(first_frame: u64, layout: Layout, frames: usize, rows: usize) -> Self {
+        let (frames, values) =
+            (frames.min(Self::MAX_FRAMES), rows.saturating_mul(layout.values_per_person()));
+        let mut row_starts = Vec::with_capacity(frames + 1);
+        row_starts.push(0);
+        Self {
+            first_frame,
+            layout,
+            timestamps: Vec::with_capacity(frames),
+            person_counts: Vec::with_capacity(frames),
+            track_ids: Vec::with_capacity(rows.min(Self::MAX_VALUES)),
+            values: Vec::with_capacity(values.min(Self::MAX_VALUES)),
+            row_starts,
+            images: Vec::new(),
+        }
     }
 
     /// Appends a frame and returns its number.

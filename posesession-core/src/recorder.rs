@@ -4,6 +4,7 @@ mod config;
 mod numbering;
 mod timeline;
 mod clock;
+mod spares;
 mod assembly;
 mod draft;
 mod stats;
@@ -23,7 +24,8 @@ use crate::session::{Marker, SessionStatus};
 use crate::skeleton::{Skeleton, SkeletonError};
 use crate::time::Timestamp;
 use assembly::Assembly;
-use numbering::{Held, Known, MAX_NUMBER, Numbering};
+use numbering::{Held, Known, MAX_NUMBER, Numbering, Released};
+use spares::Spares;
 
 /// Turns the frames of one session, as they come, into the batches that a store keeps.
 ///
@@ -57,7 +59,7 @@ use numbering::{Held, Known, MAX_NUMBER, Numbering};
 /// let mut recorder = Recorder::new(Some(skeleton), RecorderConfig::default())?;
 /// for n in 0..10 {
 ///     let now = Duration::from_millis(33 * n);
-///     recorder.handle_frame(now, IncomingFrame {
+///     recorder.handle_frame(now, &mut IncomingFrame {
 ///         number: Some(n),
 ///         timestamp: Timestamp::from_micros(1_700_000_000_000_000 + 33_333 * n as i64),
 ///         pose_data: PoseData::one_person(vec![0.5; 33 * 4]),
@@ -78,6 +80,7 @@ pub struct Recorder {
     now: Duration,
     skeleton: Option<Skeleton>,
     numbering: Numbering<Option<IncomingFrame>>,
+    spares: Spares,
     assembly: Assembly,
     paused_at: Option<Duration>,
 }
@@ -123,6 +126,7 @@ impl Recorder {
                 Some(number) => Numbering::resume(limits, number),
                 None => Numbering::new(limits),
             },
+            spares: Spares::default(),
             config,
             status: SessionStatus::Recording,
             now: Duration::ZERO,
@@ -161,6 +165,9 @@ impl Recorder {
     /// Takes a frame. It is stored at once if its number is next, waits for lower numbers if not, and is settled without
     /// being stored if it is a duplicate or the recording is paused.
     ///
+    /// A frame that is stored or waits is taken out of `frame`: what is left has no persons and no image, but the memory of an
+    /// earlier frame. Who fills the same `frame` again and again needs no memory for each.
+    ///
     /// # Errors
     ///
     /// [`FrameRefusal`] says why the frame is not stored and, by [`FrameRefusal::code`], what its sender is told. The
@@ -169,7 +176,7 @@ impl Recorder {
     pub fn handle_frame(
         &mut self,
         now: Duration,
-        mut frame: IncomingFrame,
+        frame: &mut IncomingFrame,
     ) -> Result<Accepted, FrameRefusal> {
         if !self.status.is_live() {
             return Err(FrameRefusal::NotRecording { status: self.status });
@@ -187,7 +194,7 @@ impl Recorder {
             self.settle(number);
             return Ok(Accepted::Paused { number });
         }
-        if let Err(refusal) = self.check(&mut frame) {
+        if let Err(refusal) = self.check(frame) {
             if frame.number.is_some() {
                 self.settle(number);
             }
@@ -438,14 +445,23 @@ impl Recorder {
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
         while let Some(released) = self.numbering.poll_ready(self.now) {
-            self.assembly.release(released);
+            self.release(released);
         }
+    }
+
+    /// Lets a frame go on whose turn it is. Returns its number in the session and its time, if it is stored.
+    fn release(&mut self, released: Released<Option<IncomingFrame>>) -> Option<(u64, Timestamp)> {
+        let stored = self.assembly.release(&released);
+        if let Some(frame) = released.held.item {
+            self.spares.put(frame.pose_data);
+        }
+        stored
     }
 
     /// Lets everything that waits go ahead, for the batch to be polled at once.
     fn flush(&mut self) {
         while let Some(released) = self.numbering.pop_first() {
-            self.assembly.release(released);
+            self.release(released);
         }
         self.assembly.flush(self.now);
     }
@@ -467,7 +483,12 @@ impl Recorder {
         frame.canonicalise(self.skeleton.as_ref())
     }
 
-    fn accept(&mut self, number: u64, content: u32, frame: IncomingFrame) -> Result<Accepted, FrameRefusal> {
+    fn accept(
+        &mut self,
+        number: u64,
+        content: u32,
+        frame: &mut IncomingFrame,
+    ) -> Result<Accepted, FrameRefusal> {
         if self.numbering.is_behind(number) {
             self.assembly.stats.reordered += 1;
         }
@@ -476,9 +497,9 @@ impl Recorder {
             arrived: self.now,
             content: Some(content),
             bytes: frame.weight(),
-            item: Some(frame),
+            item: Some(frame.take(self.spares.take())),
         };
-        let stored = self.numbering.push(held).map(|released| self.assembly.release(released));
+        let stored = self.numbering.push(held).map(|released| self.release(released));
         self.advance(self.now);
         match stored {
             Some(Some((frame_number, timestamp))) => Ok(Accepted::Stored { number, frame_number, timestamp }),
@@ -491,7 +512,7 @@ impl Recorder {
     fn settle(&mut self, number: u64) {
         let held = Held { number, arrived: self.now, content: None, bytes: 0, item: None };
         if let Some(released) = self.numbering.push(held) {
-            self.assembly.release(released);
+            self.release(released);
         }
         self.advance(self.now);
     }

@@ -384,12 +384,14 @@ impl Sim {
         }
         let before = self.recorder.report().received;
         let was_full = self.recorder.is_full();
-        let mut outcome = self.recorder.handle_frame(self.now, frame.clone());
+        let mut sent = frame.clone();
+        let mut outcome = self.recorder.handle_frame(self.now, &mut sent);
         assert_eq!(was_full, matches!(outcome, Err(FrameRefusal::NotPolled { .. })));
         if was_full {
             assert_eq!(self.recorder.report().received, before, "a frame turned away is not counted");
+            assert_eq!(sent, frame, "and left as it is");
             self.poll();
-            outcome = self.recorder.handle_frame(self.now, frame.clone());
+            outcome = self.recorder.handle_frame(self.now, &mut sent);
         }
         let model = &mut self.model;
         model.received += 1;

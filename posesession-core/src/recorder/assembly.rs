@@ -72,15 +72,16 @@ impl Assembly {
 
     /// Takes what a publisher's number was settled with, in rising order. Returns the stored frame's number in the session
     /// and its time.
-    pub(super) fn release(&mut self, released: Released<Option<IncomingFrame>>) -> Option<(u64, Timestamp)> {
+    pub(super) fn release(&mut self, released: &Released<Option<IncomingFrame>>) -> Option<(u64, Timestamp)> {
         let Released { held, missing_before } = released;
+        let missing_before = *missing_before;
         if self.pause_between {
             self.stats.missing_in_pauses = self.stats.missing_in_pauses.saturating_add(missing_before);
         } else {
             self.stats.missing = self.stats.missing.saturating_add(missing_before);
             self.missing_between = self.missing_between.saturating_add(missing_before);
         }
-        let stored = held.item.and_then(|frame| self.store(held.number, held.arrived, &frame));
+        let stored = held.item.as_ref().and_then(|frame| self.store(held.number, held.arrived, frame));
         self.draft.settle(held.number);
         self.draft.due_by(held.arrived.saturating_add(self.flush_after));
         if self.draft.frame_count() >= self.max_chunk_frames {

@@ -14,7 +14,8 @@ use crate::time::Timestamp;
 /// How a recorder orders frames, cuts chunks and bounds its memory.
 ///
 /// All limits hold for any input, whenever batches are polled. A recorder never has more bytes of frames in memory than
-/// `max_reorder_bytes` + `max_pending_bytes` + `max_chunk_bytes` + 2 `max_frame_bytes`.
+/// `max_reorder_bytes` + `max_pending_bytes` + `max_chunk_bytes` + 2 `max_frame_bytes`, and less than 1 MiB of memory that
+/// earlier frames left for later ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecorderConfig {
     /// How long a frame waits for frames of lower numbers, in the caller's monotonic time. 250 ms.
@@ -99,6 +100,12 @@ impl IncomingFrame {
         FIXED
             + (track_ids.len() + values.len()) * size_of::<f32>()
             + self.image.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Takes the frame's content out, leaving `spare` for the next one's.
+    pub(super) fn take(&mut self, spare: PoseData) -> Self {
+        let pose_data = std::mem::replace(&mut self.pose_data, spare);
+        Self { number: self.number, timestamp: self.timestamp, pose_data, image: self.image.take() }
     }
 
     /// Makes the pose data canonical by the skeleton; without one, nobody may be seen.

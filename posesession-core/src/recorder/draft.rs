@@ -25,6 +25,8 @@ pub(super) struct Draft {
     moved: bool,
     bytes: usize,
     due: Option<Duration>,
+    /// How many frames and rows the next chunk gets memory for.
+    expected: (usize, usize),
 }
 
 impl Draft {
@@ -45,7 +47,9 @@ impl Draft {
         timestamp: Timestamp,
         frame: &IncomingFrame,
     ) -> Result<(), ChunkError> {
-        let chunk = self.chunk.get_or_insert_with(|| Chunk::new(frame_number, layout.clone()));
+        let (frames, rows) = self.expected;
+        let start = || Chunk::with_capacity(frame_number, layout.clone(), frames, rows);
+        let chunk = self.chunk.get_or_insert_with(start);
         chunk.push(timestamp, &frame.pose_data)?;
         self.bytes += frame.weight();
         if let Some(image) = &frame.image
@@ -113,6 +117,11 @@ impl Draft {
         let chunk = self.chunk.take().filter(|chunk| !chunk.is_empty());
         if chunk.is_none() && self.markers.is_empty() && self.skeleton.is_none() && !moved {
             return None;
+        }
+        if let Some(chunk) = &chunk {
+            // Chunks are as long as the one before, give or take a frame or two of a flush that comes a little later.
+            let (frames, rows) = (chunk.frame_count(), chunk.track_ids().len());
+            self.expected = (frames + frames / 8 + 2, rows + rows / 8 + 2);
         }
         let expected = self.image_bytes.len();
         let image_bytes = Bytes::from(std::mem::take(&mut self.image_bytes));

@@ -1,6 +1,6 @@
 //! Publisher's numbers to order. Held frames in, frames in rising order out, each number settled once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The highest number a frame may have: every client, JavaScript's included, can hold it exactly.
@@ -23,7 +23,8 @@ pub(super) struct Numbering<T> {
     first: u64,
     /// The highest number seen.
     highest: Option<u64>,
-    waiting: BTreeMap<u64, Held<T>>,
+    /// In rising order. A publisher's frames mostly come so, and then take a place at the end, whose memory is there already.
+    waiting: VecDeque<Held<T>>,
     waiting_bytes: usize,
     /// The waiting frames in order of arrival; frames that left meanwhile may still stand here.
     arrivals: VecDeque<(Duration, u64)>,
@@ -85,7 +86,7 @@ impl<T> Numbering<T> {
             next: None,
             first: 0,
             highest: None,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             waiting_bytes: 0,
             arrivals: VecDeque::new(),
             settled: VecDeque::new(),
@@ -107,8 +108,8 @@ impl<T> Numbering<T> {
     pub(super) fn look_up(&self, number: u64, content: u32) -> Known {
         let Some(next) = self.next else { return Known::New };
         let known = if number >= next {
-            let Some(held) = self.waiting.get(&number) else { return Known::New };
-            held.content
+            let Ok(place) = self.place_of(number) else { return Known::New };
+            self.waiting[place].content
         } else if number < self.first {
             None
         } else {
@@ -143,13 +144,15 @@ impl<T> Numbering<T> {
         if number == next {
             return Some(self.release(held, next));
         }
-        if number > next && !self.waiting.contains_key(&number) {
+        if number > next
+            && let Err(place) = self.place_of(number)
+        {
             if self.arrivals.len() >= 2 * self.waiting.len() + 64 {
                 self.arrivals.retain(|&(_, n)| n >= next);
             }
             self.arrivals.push_back((held.arrived, number));
             self.waiting_bytes = self.waiting_bytes.saturating_add(held.bytes);
-            self.waiting.insert(number, held);
+            self.waiting.insert(place, held);
         }
         None
     }
@@ -157,7 +160,7 @@ impl<T> Numbering<T> {
     /// Returns the next frame whose turn it is, either by its number or because the hole before it is given up.
     pub(super) fn poll_ready(&mut self, now: Duration) -> Option<Released<T>> {
         let next = self.next?;
-        let (&first, _) = self.waiting.first_key_value()?;
+        let first = self.waiting.front()?.number;
         let overflows = self.waiting.len() > self.limits.frames || self.waiting_bytes > self.limits.bytes;
         let expired = || self.deadline().is_some_and(|deadline| deadline <= now);
         if first == next || overflows || expired() { self.pop_first() } else { None }
@@ -166,7 +169,7 @@ impl<T> Numbering<T> {
     /// Returns the next waiting frame, giving up the hole before it.
     pub(super) fn pop_first(&mut self) -> Option<Released<T>> {
         let next = self.next?;
-        let (_, held) = self.waiting.pop_first()?;
+        let held = self.waiting.pop_front()?;
         self.waiting_bytes -= held.bytes;
         let released = self.release(held, next);
         let next = released.held.number + 1;
@@ -190,6 +193,11 @@ impl<T> Numbering<T> {
     #[cfg(test)]
     pub(super) fn settled_through(&self) -> Option<u64> {
         self.next?.checked_sub(1)
+    }
+
+    /// Finds the place of a waiting number, or where it would stand.
+    fn place_of(&self, number: u64) -> Result<usize, usize> {
+        self.waiting.binary_search_by_key(&number, |held| held.number)
     }
 
     fn release(&mut self, held: Held<T>, next: u64) -> Released<T> {

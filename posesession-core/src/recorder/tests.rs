@@ -32,9 +32,9 @@ impl Sim {
         self.send_frame(frame(number))
     }
 
-    fn send_frame(&mut self, frame: IncomingFrame) -> Result<Accepted, FrameRefusal> {
+    fn send_frame(&mut self, mut frame: IncomingFrame) -> Result<Accepted, FrameRefusal> {
         self.now += MS;
-        self.recorder.handle_frame(self.now, frame)
+        self.recorder.handle_frame(self.now, &mut frame)
     }
 
     fn send_all(&mut self, numbers: impl IntoIterator<Item = u64>) {
@@ -341,15 +341,15 @@ fn images_of_a_chunk_are_one_object() {
 fn the_skeleton_may_become_known_later() {
     let mut recorder = Recorder::new(None, RecorderConfig::default()).unwrap();
     let nobody = |n| IncomingFrame { pose_data: PoseData::nobody(), ..frame(n) };
-    recorder.handle_frame(MS, nobody(0)).unwrap();
-    recorder.handle_frame(MS, nobody(1)).unwrap();
-    assert_eq!(recorder.handle_frame(MS, frame(2)), Err(FrameRefusal::UnknownSkeleton));
+    recorder.handle_frame(MS, &mut nobody(0)).unwrap();
+    recorder.handle_frame(MS, &mut nobody(1)).unwrap();
+    assert_eq!(recorder.handle_frame(MS, &mut frame(2)), Err(FrameRefusal::UnknownSkeleton));
     recorder.set_skeleton(skeleton()).unwrap();
     recorder.set_skeleton(skeleton()).unwrap();
     let other = recorder.set_skeleton(Skeleton::preset("coco_17").unwrap());
     assert_eq!(other, Err(CommandError::SkeletonIsSet { skeleton: skeleton().name }));
-    recorder.handle_frame(MS, frame(3)).unwrap();
-    recorder.handle_frame(MS, nobody(4)).unwrap();
+    recorder.handle_frame(MS, &mut frame(3)).unwrap();
+    recorder.handle_frame(MS, &mut nobody(4)).unwrap();
     recorder.finish(MS).unwrap();
     let batches: Vec<_> = std::iter::from_fn(|| recorder.poll_batch(MS)).collect();
     assert_eq!(batches.len(), 2);
@@ -458,10 +458,10 @@ fn an_interrupted_session_goes_on_where_it_was_stored() {
     let config = RecorderConfig { nominal_fps: Some(10.0), ..RecorderConfig::default() };
     let mut recorder = Recorder::reopen(point, config).unwrap();
     assert_eq!((recorder.frame_count(), recorder.settled_through()), (30, Some(41)));
-    assert_eq!(recorder.handle_frame(MS, frame(41)), Ok(Accepted::Duplicate { number: 41 }));
+    assert_eq!(recorder.handle_frame(MS, &mut frame(41)), Ok(Accepted::Duplicate { number: 41 }));
     let stored = Accepted::Stored { number: 42, frame_number: 30, timestamp: at(3.1) };
-    assert_eq!(recorder.handle_frame(MS, frame(42)), Ok(stored));
-    recorder.handle_frame(MS, frame(43)).unwrap();
+    assert_eq!(recorder.handle_frame(MS, &mut frame(42)), Ok(stored));
+    recorder.handle_frame(MS, &mut frame(43)).unwrap();
     recorder.interrupt(MS).unwrap();
     let batch = recorder.poll_batch(MS).unwrap();
     assert_eq!((batch.settled_through, &batch.skeleton), (Some(43), &None));
@@ -495,8 +495,8 @@ fn a_command_that_makes_no_sense_names_the_status() {
 #[test]
 fn a_clock_that_runs_backwards_stands_still() {
     let mut sim = Sim::new();
-    sim.recorder.handle_frame(1000 * MS, frame(0)).unwrap();
-    sim.recorder.handle_frame(10 * MS, frame(2)).unwrap();
+    sim.recorder.handle_frame(1000 * MS, &mut frame(0)).unwrap();
+    sim.recorder.handle_frame(10 * MS, &mut frame(2)).unwrap();
     assert_eq!(sim.recorder.poll_batch(1249 * MS), None);
     assert_eq!(sim.recorder.poll_batch(1250 * MS).unwrap().settled_through, Some(2));
 }
@@ -510,8 +510,8 @@ fn a_synthetic_body_is_recorded_bit_for_bit() {
     for n in 0..300 {
         let now = Duration::from_millis(33 * n);
         let (timestamp, pose_data) = source.frame(n);
-        let frame = IncomingFrame { number: Some(n), timestamp, pose_data, image: None };
-        recorder.handle_frame(now, frame).unwrap();
+        let mut frame = IncomingFrame { number: Some(n), timestamp, pose_data, image: None };
+        recorder.handle_frame(now, &mut frame).unwrap();
         chunks.extend(std::iter::from_fn(|| recorder.poll_batch(now)).filter_map(|batch| batch.chunk));
     }
     recorder.finish(Duration::from_secs(10)).unwrap();

@@ -202,8 +202,8 @@ impl Recording {
             self.recorder.set_skeleton(skeleton).map_err(|error| Failure::of(FAILED, &error))?;
         }
         let ReadFrame { line, timestamp, pose_data } = frame;
-        let frame = IncomingFrame { number: None, timestamp, pose_data, image: None };
-        if let Err(refusal) = self.recorder.handle_frame(self.origin.elapsed(), frame) {
+        let mut frame = IncomingFrame { number: None, timestamp, pose_data, image: None };
+        if let Err(refusal) = self.recorder.handle_frame(self.origin.elapsed(), &mut frame) {
             // It is counted in the report; the recording goes on.
             tracing::warn!(line, "the frame is not stored: {refusal}");
         }

@@ -72,8 +72,8 @@ async fn record(store: &dyn posesession_store::SessionStore, name: &str) -> Sess
     let mut recorder = Recorder::new(Some(skeleton), RecorderConfig::default()).unwrap();
     for n in 0..90 {
         let (timestamp, pose_data) = camera.frame(n);
-        let frame = IncomingFrame { number: Some(n), timestamp, pose_data, image: None };
-        recorder.handle_frame(Duration::ZERO, frame).unwrap();
+        let mut frame = IncomingFrame { number: Some(n), timestamp, pose_data, image: None };
+        recorder.handle_frame(Duration::ZERO, &mut frame).unwrap();
     }
     recorder.mark(Duration::ZERO, "deep", None).unwrap();
     recorder.finish(Duration::ZERO).unwrap();

@@ -195,8 +195,8 @@ impl StreamActor {
             None => Ok(()),
             Some(recording) => {
                 let image = (!image.is_empty()).then_some(image);
-                let frame = IncomingFrame { number: frame_number, timestamp, pose_data, image };
-                let accepted = recording.recorder.handle_frame(now, frame);
+                let mut frame = IncomingFrame { number: frame_number, timestamp, pose_data, image };
+                let accepted = recording.recorder.handle_frame(now, &mut frame);
                 if let Ok(Accepted::Stored { timestamp, .. }) = &accepted {
                     session_timestamp = Some(*timestamp);
                 }
