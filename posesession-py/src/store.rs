@@ -237,8 +237,11 @@ impl NativeStore {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let (place, id) = (self.open_place()?, session_id(id)?);
         let image = wait(py, async {
-            let stored = place.store().covering_chunk(id, ChunkQuery::Frame(frame_number)).await;
-            let frame = stored.map_err(errors::store)?.chunk.frame(frame_number);
+            // Images are read one after the other, and those of many frames are found in one chunk. It may be kept longer than
+            // the session is there.
+            place.store().read_session(id).await.map_err(errors::store)?;
+            let chunk = place.replays.chunks().covering_chunk(id, ChunkQuery::Frame(frame_number)).await;
+            let frame = chunk.map_err(errors::store)?.frame(frame_number);
             match frame.and_then(|frame| frame.image).zip(place.media()) {
                 Some((image, media)) => media.read_image(id, &image).await.map(Some).map_err(errors::media),
                 None => Ok(None),

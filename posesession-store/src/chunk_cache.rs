@@ -19,8 +19,10 @@ use crate::store::SessionStore;
 ///
 /// # Guarantees
 ///
-/// - **One read.** Who asks for what another one is just reading waits for that read and shares its chunk. The read goes
-///   on when they lose interest, and a slow one among them holds up nobody.
+/// - **One read.** Who asks for the frame or moment that is just being read for another one waits for that read and shares its
+///   chunk. The read goes on when they lose interest, and a slow one among them holds up nobody. Which chunk a frame is in is
+///   known only once that was read: those who at the same moment ask for different frames of a chunk that isn't kept each
+///   read it, and one of these is kept.
 /// - **Bounded.** The chunks kept take at most [`ChunkCacheStats::max_bytes`] together, counted by
 ///   [`Chunk::memory_bytes`] and 1 KiB for each; those used longest ago go. A chunk larger than the bound is handed out and not
 ///   kept. Chunks that somebody holds on to live on, uncounted.

@@ -241,3 +241,39 @@ async fn who_goes_through_a_session_once_drives_nothing_out() {
     house.frame_of(watched, 0).await;
     assert_eq!(house.store.take_chunks_read(), [0_u64; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_get_their_frames_while_the_session_grows_is_compacted_and_forgotten() {
+    let house = Arc::new(House::with_bytes(3 * bytes_of_one().await).await);
+    let (id, term) = house.live_session(8).await;
+    let readers = (0..4_u64).map(|reader| {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move {
+            let mut seen = 0;
+            while seen < FRAMES {
+                seen = house.store.read_session(id).await.unwrap().frame_count;
+                for n in [seen - 1, seen / 2, seen * reader / 4] {
+                    assert_eq!(house.frame_of(id, n).await, frame(n));
+                    let at = frame(n).timestamp.plus_micros(1);
+                    let chunk = house.cache.covering_chunk(id, ChunkQuery::Time(at)).await.unwrap();
+                    assert!(chunk.frame(n).is_some(), "frame {n} of {seen}");
+                }
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    for first in (8..FRAMES).step_by(8) {
+        house.append(id, term, first).await;
+        if first % COMPACT_FRAMES == 0 {
+            house.store.compact(id, false).await.unwrap();
+        }
+        if first % 200 == 0 {
+            house.cache.forget(id);
+        }
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let stats = house.cache.stats();
+    assert!(stats.bytes <= stats.max_bytes, "{stats:?}");
+}
