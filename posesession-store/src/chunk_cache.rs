@@ -9,10 +9,15 @@ use futures::FutureExt as _;
 use futures::channel::oneshot;
 use futures::future::Shared;
 use posesession_core::{Chunk, ChunkQuery, SessionId};
+use tokio::sync::Semaphore;
 
 use self::held::HeldChunks;
 use crate::error::StoreError;
 use crate::store::SessionStore;
+
+/// How many chunks are read at once. Those who wait for their turn may find that another one's read brought their chunk, and
+/// what is decoded but not kept yet stays little.
+const READS_AT_ONCE: usize = 8;
 
 /// The decoded chunks of a store that were used last, shared by all who read them, within a bound of bytes. Cheap to
 /// clone; all clones are one cache.
@@ -21,8 +26,8 @@ use crate::store::SessionStore;
 ///
 /// - **One read.** Who asks for the frame or moment that is just being read for another one waits for that read and shares its
 ///   chunk. The read goes on when they lose interest, and a slow one among them holds up nobody. Which chunk a frame is in is
-///   known only once that was read: those who at the same moment ask for different frames of a chunk that isn't kept each
-///   read it, and one of these is kept.
+///   known only once that was read: a crowd that at the same moment asks for different frames of a chunk that isn't kept yet
+///   reads it 8 times at most.
 /// - **Bounded.** The chunks kept take at most [`ChunkCacheStats::max_bytes`] together, counted by
 ///   [`Chunk::memory_bytes`] and 1 KiB for each; those used longest ago go. A chunk larger than the bound is handed out and not
 ///   kept. Chunks that somebody holds on to live on, uncounted.
@@ -81,6 +86,7 @@ pub struct ChunkCache {
 struct SharedCache {
     store: Arc<dyn SessionStore>,
     state: Mutex<State>,
+    turns: Semaphore,
 }
 
 #[derive(Debug)]
@@ -128,7 +134,8 @@ impl ChunkCache {
     pub fn new(store: Arc<dyn SessionStore>, max_bytes: usize) -> Self {
         let held = HeldChunks::new(max_bytes);
         let state = State { held, reads: HashMap::new(), next_read: 0, hits: 0, misses: 0 };
-        Self { shared: Arc::new(SharedCache { store, state: Mutex::new(state) }) }
+        let turns = Semaphore::new(READS_AT_ONCE);
+        Self { shared: Arc::new(SharedCache { store, state: Mutex::new(state), turns }) }
     }
 
     /// Returns the store behind it.
@@ -268,8 +275,14 @@ struct Reading {
 impl Reading {
     async fn run(self) {
         let Self { place, tell } = self;
-        let read = place.cache.store.covering_chunk(place.id, place.query).await;
-        let read = read.map(|stored| Arc::new(stored.chunk)).map_err(Arc::new);
+        let cache = Arc::clone(&place.cache);
+        // Until the chunk is kept, so that whose turn comes next finds it. Nobody closes the semaphore.
+        let _turn = cache.turns.acquire().await;
+        let read = match place.kept_meanwhile() {
+            Some(chunk) => Ok(chunk),
+            None => cache.store.covering_chunk(place.id, place.query).await.map(|read| Arc::new(read.chunk)),
+        };
+        let read = read.map_err(Arc::new);
         place.leave(read.as_ref().ok());
         // Nobody may be left to be told.
         let _nobody = tell.send(read);
@@ -285,6 +298,14 @@ struct Place {
 }
 
 impl Place {
+    /// Returns the chunk if another read brought it while this one waited for its turn.
+    fn kept_meanwhile(&self) -> Option<Arc<Chunk>> {
+        let mut state = self.cache.state();
+        let chunk = state.held.touch(self.id, self.query)?;
+        (state.hits, state.misses) = (state.hits + 1, state.misses - 1);
+        Some(chunk)
+    }
+
     /// Ends the read, and keeps what came of it unless the session was forgotten meanwhile.
     fn leave(self, chunk: Option<&Arc<Chunk>>) {
         let mut state = self.cache.state();

@@ -116,6 +116,18 @@ async fn those_who_ask_for_the_same_at_once_share_one_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_crowd_that_asks_for_different_frames_of_a_chunk_reads_it_a_few_times() {
+    let house = House::new().await;
+    let id = house.session().await;
+    house.store.set_read_time(Duration::from_millis(100));
+    let answers = join_all((0..COMPACT_FRAMES).map(|n| house.frame_of(id, n))).await;
+    assert_eq!(answers, (0..COMPACT_FRAMES).map(frame).collect::<Vec<_>>());
+    assert_eq!(house.store.take_chunks_read(), [0; 8]);
+    let stats = house.cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.chunks), (COMPACT_FRAMES - 8, 8, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_loses_interest_leaves_the_read_to_the_others() {
     let house = House::new().await;
     let id = house.session().await;
