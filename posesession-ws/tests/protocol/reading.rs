@@ -156,6 +156,19 @@ async fn a_seek_decodes_one_chunk_before_its_frame_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_seek_to_the_nearest_of_two_chunks_frames_reads_both() {
+    let house = House::over(MemoryStore::new());
+    let id = house.session(FRAMES, 64, SessionStatus::Completed).await;
+    let mut viewer = house.replay(id);
+    viewer.expect("frame").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.store.take_reads();
+    viewer.ask(json!({ "type": "seek", "timestamp": 30.71, "mode": "nearest" })).await;
+    assert_eq!(viewer.expect("frame").await["frame_number"], 768);
+    assert_eq!(house.store.take_chunks_read(), [512, 768]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_seek_waits_for_no_chunk_but_its_own() {
     let house = House::over(MemoryStore::new());
     let id = house.session(FRAMES, 64, SessionStatus::Completed).await;
@@ -259,6 +272,38 @@ async fn what_was_deleted_is_not_replayed_from_memory() {
     assert_eq!(viewer.expect("close").await["code"], 4404);
     assert!(deleted.elapsed() <= ReplayOptions::default().poll);
     assert_eq!(house.replays.chunks().stats().chunks, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_look_at_the_session_delays_no_frame() {
+    let house = House::over(MemoryStore::new());
+    let id = house.session(FRAMES, 64, SessionStatus::Completed).await;
+    let mut viewer = house.replay(id);
+    viewer.expect("frame").await;
+    house.store.set_look_time(Duration::from_secs(3));
+    let begun = Instant::now();
+    viewer.ask(json!({ "type": "play" })).await;
+    for n in 1..500_u32 {
+        assert_eq!(viewer.expect("frame").await["frame_number"], n);
+        let late = begun.elapsed().saturating_sub(n * Duration::from_millis(40));
+        assert!(late <= Duration::from_millis(2), "frame {n} is {late:?} late");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_deleted_while_it_is_looked_at_is_looked_at_again() {
+    let house = House::over(MemoryStore::new());
+    let id = house.session(FRAMES, 64, SessionStatus::Completed).await;
+    let mut viewer = house.replay(id);
+    viewer.expect("frame").await;
+    house.store.set_look_time(Duration::from_secs(3));
+    // A look began after 5 s and found the session; what it found comes after 8 s.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    house.store.delete_session(id, chrono::Utc::now()).await.unwrap();
+    house.replays.session_changed(id);
+    let deleted = Instant::now();
+    assert_eq!(viewer.expect("close").await["code"], 4404);
+    assert!(deleted.elapsed() < Duration::from_secs(6), "{:?}", deleted.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ pub struct WatchedStore {
 struct Watched {
     reads: Vec<ChunkRead>,
     read_time: Duration,
+    look_time: Duration,
     is_broken: bool,
 }
 
@@ -54,6 +55,11 @@ impl WatchedStore {
     /// Lets each read of a chunk take so long on tokio's clock.
     pub fn set_read_time(&self, read_time: Duration) {
         self.watched().read_time = read_time;
+    }
+
+    /// Lets each look at a session's facts take so long on tokio's clock, from when it found them.
+    pub fn set_look_time(&self, look_time: Duration) {
+        self.watched().look_time = look_time;
     }
 
     /// Refuses all reads of chunks, or takes them again.
@@ -115,6 +121,15 @@ macro_rules! forwarded {
                 self.watch(id, query).await
             }
 
+            async fn read_session(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+                let session = self.store.read_session(id).await;
+                let look_time = self.watched().look_time;
+                if look_time > Duration::ZERO {
+                    tokio::time::sleep(look_time).await;
+                }
+                session
+            }
+
             $(
                 async fn $method(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
                     self.store.$method($($name),*).await
@@ -126,7 +141,6 @@ macro_rules! forwarded {
 
 forwarded! {
     create_session(new: NewSession) -> SessionRecording;
-    read_session(id: SessionId) -> SessionRecording;
     list_sessions(query: &SessionQuery) -> SessionPage;
     count_sessions(query: &SessionQuery) -> HashMap<SessionStatus, SessionTotals>;
     update_session(id: SessionId, change: SessionChange) -> SessionRecording;
