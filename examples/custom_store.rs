@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use posesession::core::{ChunkIndex, User, UserId};
+use posesession::core::{ChunkIndex, EncodedChunk, User, UserId};
 use posesession::store::{
     Appended, Compacted, EncodedRun, EncodedStoredChunk, NewUser, SessionChange, SessionPage, SessionTotals,
     StoredChunk, Term, check_session_store,
 };
 use posesession::{
-    Batch, Chunk, ChunkQuery, Marker, MemoryStore, NewSession, SessionId, SessionQuery, SessionRecording,
-    SessionStatus, SessionStore, Skeleton, StoreError, SyntheticPose,
+    Batch, Chunk, ChunkQuery, Encoding, Marker, MemoryStore, NewSession, SessionId, SessionQuery,
+    SessionRecording, SessionStatus, SessionStore, Skeleton, StoreError, SyntheticPose,
 };
 
 /// Measures how long each method of another store takes, and counts its refusals.
@@ -112,6 +112,9 @@ metered! {
     markers(id: SessionId) -> Vec<Marker>;
     finish(id: SessionId, term: Term, status: SessionStatus) -> SessionRecording;
     session_key(id: SessionId) -> u32;
+    begin_recode(id: SessionId, to: &Encoding) -> SessionRecording;
+    replace_chunk(id: SessionId, replaced: &EncodedChunk, by: &EncodedChunk) -> bool;
+    end_recode(id: SessionId) -> SessionRecording;
     interrupt_live_sessions() -> Vec<SessionId>;
 }
 

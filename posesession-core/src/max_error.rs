@@ -1,6 +1,6 @@
 //! How far stored values may be from those that were sent: declared by channel names, used by place in the layout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -60,6 +60,21 @@ impl MaxError {
         self.channels.iter().map(|(name, &bound)| (name.as_str(), bound))
     }
 
+    /// Returns the bounds of values that were off by these first, and then by `other` more.
+    ///
+    /// # Errors
+    ///
+    /// [`BadMaxError::OutOfRange`], [`BadMaxError::TooMany`].
+    pub fn plus(&self, other: &Self) -> Result<Self, BadMaxError> {
+        let names: BTreeSet<&String> = self.channels.keys().chain(other.channels.keys()).collect();
+        // A component's channel that only one of them names may have a bound by the channel's name in the other.
+        let of = |bounds: &Self, name: &str| {
+            let general = || name.rsplit_once('.').and_then(|(_, channel)| bounds.channels.get(channel));
+            bounds.channels.get(name).or_else(general).copied().unwrap_or(0.0)
+        };
+        Self::new(names.into_iter().map(|name| (name.clone(), sum(of(self, name), of(other, name)))))
+    }
+
     /// Finds each channel of a skeleton its bound.
     ///
     /// # Errors
@@ -108,6 +123,13 @@ impl From<MaxError> for BTreeMap<String, f64> {
     fn from(max_error: MaxError) -> Self {
         max_error.channels
     }
+}
+
+/// Adds two bounds so that the sum is never rounded down.
+fn sum(a: f64, b: f64) -> f64 {
+    let sum = a + b;
+    let is_less = sum - a < b || sum - b < a;
+    if is_less { sum.next_up() } else { sum }
 }
 
 fn is_bound(bound: f64) -> bool {
@@ -222,6 +244,26 @@ mod tests {
         assert_eq!([bounds.of(0, 0), bounds.of(0, 1), bounds.of(1, 0)], [Some(0.5), None, Some(0.25)]);
         assert_eq!((bounds.of(1, 1), bounds.of(2, 0)), (None, None));
         assert!(bounds.fit(&two_components().layout()));
+    }
+
+    #[test]
+    fn bounds_add_up_channel_by_channel() {
+        let first = MaxError::new([("x", 0.5), ("world.y", 0.25)]).unwrap();
+        let second = MaxError::new([("world.x", 1.0), ("y", 2.0)]).unwrap();
+        let both = MaxError::new([("x", 0.5), ("world.x", 1.5), ("y", 2.0), ("world.y", 2.25)]).unwrap();
+        assert_eq!(first.plus(&second).unwrap(), both);
+        assert_eq!(second.plus(&first).unwrap(), both);
+        assert_eq!(first.plus(&MaxError::default()).unwrap(), first);
+        let largest = MaxError::new([("x", MaxError::LARGEST)]).unwrap();
+        assert!(matches!(largest.plus(&largest), Err(BadMaxError::OutOfRange { .. })));
+    }
+
+    #[test]
+    fn a_sum_of_bounds_is_never_less_than_both() {
+        for (a, b) in [(0.1, 0.2), (5e-5, 1e-3), (1.0, 1e-17), (1e30, 1e-30), (0.7, 0.1)] {
+            let sum = sum(a, b);
+            assert!(sum - a >= b && sum - b >= a && sum <= (a + b).next_up(), "{a} + {b} = {sum}");
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use posesession_core::{
-    Chunk, ChunkExtent, Encoding, Layout, MaxError, SessionId, SessionRecording, SessionStatus, Skeleton,
-    Timestamp,
+    ChannelBounds, Chunk, ChunkExtent, ChunkHeader, EncodedChunk, Encoding, Layout, Lossless, MaxError,
+    SessionId, SessionRecording, SessionStatus, Skeleton, Timestamp, peek, verify,
 };
 use serde_json::{Map, Value};
 
+use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::media::RecordedVideo;
 use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, Term};
@@ -217,6 +218,70 @@ pub(crate) fn last_status(status: SessionStatus) -> Result<(), StoreError> {
         return Err(bad(format!("a session can't be finished as `{status}`, which takes more frames")));
     }
     Ok(())
+}
+
+/// Checks that the values of encoded chunks are no further off than their session tells.
+pub(crate) fn exactness(session: &SessionRecording, run: &EncodedRun) -> Result<(), StoreError> {
+    let told = match (session.encoding.max_error(), &session.skeleton) {
+        (Some(max_error), Some(skeleton)) => {
+            max_error.bounds(skeleton).map_err(|error| bad(error.to_string()))?
+        }
+        _ => ChannelBounds::default(),
+    };
+    for header in run.encoded().iter().map(|encoded| &encoded.header).filter(|header| header.row_count > 0) {
+        for (component, part) in header.layout.parts.iter().enumerate() {
+            for channel in (0..part.channels).map(usize::from) {
+                let own = header.bounds.of(component, channel).unwrap_or(0.0);
+                let most = told.of(component, channel).unwrap_or(0.0);
+                if own > most {
+                    return Err(bad(format!(
+                        "the encoded chunk's values may be off by {own}, where the session tells at most {most}: create it \
+                         with a `max_error`"
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a chunk may stand in the place of another, and returns its header.
+pub(crate) fn replacement(replaced: &EncodedChunk, by: &EncodedChunk) -> Result<ChunkHeader, StoreError> {
+    let unfit = |error| bad(format!("the chunk can't be replaced: {error}"));
+    let header = verify(&by.header, &by.payload).map_err(unfit)?;
+    if header.extent().is_none() || header.extent() != peek(&replaced.header).map_err(unfit)?.extent() {
+        return Err(bad("the chunk can't be replaced by one that covers other frames".to_owned()));
+    }
+    Ok(header)
+}
+
+/// Returns the encoding that a session has from the moment on when it is being recoded. `recoding` is what it was being
+/// recoded to before.
+pub(crate) fn recoded(
+    session: &SessionRecording,
+    recoding: Option<&Encoding>,
+    to: &Encoding,
+) -> Result<Encoding, StoreError> {
+    if session.status.is_live() {
+        return Err(bad(format!(
+            "the session {} is {}: finish it before recoding it",
+            session.id, session.status
+        )));
+    }
+    encoding(to, session.skeleton.as_ref())?;
+    match to {
+        Encoding::Columnar => Ok(session.encoding.recoded(Lossless::Columnar)),
+        Encoding::Json => Ok(session.encoding.recoded(Lossless::Json)),
+        Encoding::Bounded { .. } if recoding == Some(to) => Ok(session.encoding.clone()),
+        Encoding::Bounded { max_error } => {
+            let before = session.encoding.max_error().cloned().unwrap_or_default();
+            let max_error = before.plus(max_error).map_err(|error| bad(error.to_string()))?;
+            Ok(Encoding::Bounded { max_error })
+        }
+        Encoding::Recoded { .. } => {
+            Err(bad("a session is recoded to a codec, not to where it comes from".to_owned()))
+        }
+    }
 }
 
 /// Returns whether two chunks agree on the frames that both cover.

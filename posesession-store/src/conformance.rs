@@ -31,6 +31,8 @@ pub mod compaction;
 #[doc(hidden)]
 pub mod encoding;
 #[doc(hidden)]
+pub mod recoding;
+#[doc(hidden)]
 pub mod concurrency;
 #[doc(hidden)]
 pub mod listing;
@@ -141,6 +143,7 @@ macro_rules! session_store_promises {
                 an_encoded_chunk_that_does_not_fit_the_skeleton_is_refused,
                 a_compressed_chunk_counts_as_compacted,
                 encoded_chunks_cover_a_range_in_order,
+                an_encoded_chunk_further_off_than_its_session_tells_is_refused,
             }
             compaction {
                 compaction_waits_for_enough_frames,
@@ -158,6 +161,19 @@ macro_rules! session_store_promises {
                 compaction_stays_within_the_bounds,
                 a_session_of_json_is_read_back_bit_for_bit,
                 what_json_does_not_hold_is_kept_all_the_same,
+            }
+            recoding {
+                a_session_recoded_without_loss_is_the_same_bit_for_bit,
+                a_session_is_recoded_within_bounds_that_are_asked_for,
+                bounds_that_were_told_once_are_told_for_ever,
+                a_recoding_that_broke_off_goes_on,
+                a_recoding_that_changes_nothing_tells_nothing_new,
+                what_json_does_not_hold_stays_as_columns,
+                a_session_without_frames_is_recoded,
+                a_live_session_is_not_recoded,
+                a_recoding_that_is_none_is_refused,
+                a_chunk_is_replaced_only_where_it_is_as_given,
+                readers_see_the_same_frames_during_recoding,
             }
             concurrency {
                 an_older_term_is_fenced_off,
@@ -273,6 +289,7 @@ mod tests {
             ("encoded", include_str!("conformance/encoded.rs")),
             ("compaction", include_str!("conformance/compaction.rs")),
             ("encoding", include_str!("conformance/encoding.rs")),
+            ("recoding", include_str!("conformance/recoding.rs")),
             ("concurrency", include_str!("conformance/concurrency.rs")),
             ("listing", include_str!("conformance/listing.rs")),
             ("users", include_str!("conformance/users.rs")),

@@ -113,6 +113,11 @@ impl EncodedRun {
         self.chunks.iter().map(|encoded| &encoded.chunk)
     }
 
+    /// Returns whether values may be off.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.chunks.iter().any(|encoded| encoded.header.codec == Codec::Bounded)
+    }
+
     pub(crate) fn encoded(&self) -> &[Encoded] {
         &self.chunks
     }

@@ -22,6 +22,7 @@ mod postgres;
 mod chunk_cache;
 mod media;
 mod transfer;
+mod recode;
 mod interchange;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -42,6 +43,7 @@ pub use query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
     SessionSort, SessionTotals, StoredChunk, Term,
 };
+pub use recode::{RecodeError, Recoded, recode_session};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::{COMPACT_FRAMES, SessionStore};

@@ -11,6 +11,7 @@ mod users;
 mod chunks;
 mod append;
 mod compaction;
+mod recoding;
 mod writer;
 
 use std::collections::HashMap;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Encoding, Marker, SessionId, SessionRecording,
+    SessionStatus, User, UserId,
 };
 use sqlx::postgres::PgPool;
 
@@ -358,6 +360,24 @@ impl SessionStore for PostgresStore {
     async fn session_key(&self, id: SessionId) -> Result<u32, StoreError> {
         let key = read!(self, "read a session's key", |db| sessions::key(db, id))?;
         u32::try_from(key).map_err(|_too_large| unreached("read a session's key", "the keys are used up"))
+    }
+
+    async fn begin_recode(&self, id: SessionId, to: &Encoding) -> Result<SessionRecording, StoreError> {
+        write!(self, "begin to recode a session", |db| recoding::begin(db, id, to))
+    }
+
+    async fn replace_chunk(
+        &self,
+        id: SessionId,
+        replaced: &EncodedChunk,
+        by: &EncodedChunk,
+    ) -> Result<bool, StoreError> {
+        let header = checks::replacement(replaced, by)?;
+        write!(self, "replace a chunk", |db| recoding::replace(db, id, &replaced.header, &header, by))
+    }
+
+    async fn end_recode(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+        write!(self, "end recoding a session", |db| recoding::end(db, id))
     }
 
     /// Leaves all sessions as they are while another store that did this runs on the database: they may be its own. Until

@@ -128,6 +128,17 @@ pub(crate) fn max_error_json(encoding: &Encoding) -> Option<String> {
     encoding.max_error().and_then(|max_error| serde_json::to_string(max_error).ok())
 }
 
+/// Writes an encoding as it stands in one column.
+pub(crate) fn encoding_json(encoding: &Encoding) -> Option<String> {
+    serde_json::to_string(encoding).ok()
+}
+
+/// Reads the encoding to which a session is being recoded. One that can't be read is taken for another one: bounds are added
+/// once too often then, and still hold.
+pub(crate) fn recoding_of(text: Option<&str>) -> Option<Encoding> {
+    text.and_then(|text| serde_json::from_str(text).ok())
+}
+
 /// Reads an encoding from its two columns.
 pub(crate) fn encoding(codec: &str, max_error: Option<&str>) -> Result<Encoding, String> {
     let max_error = max_error.map(serde_json::from_str).transpose();

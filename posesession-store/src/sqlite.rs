@@ -8,6 +8,7 @@ mod listing;
 mod users;
 mod chunks;
 mod compaction;
+mod recoding;
 mod writer;
 mod reader;
 pub(crate) mod snapshot;
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Encoding, Marker, SessionId, SessionRecording,
+    SessionStatus, User, UserId,
 };
 
 use self::connection::Access;
@@ -342,6 +344,27 @@ impl SessionStore for SqliteStore {
     async fn session_key(&self, id: SessionId) -> Result<u32, StoreError> {
         let key = self.readers.read("read a session's key", move |db| sessions::key(db, id)).await?;
         u32::try_from(key).map_err(|_too_large| unreached("read a session's key", "the keys are used up"))
+    }
+
+    async fn begin_recode(&self, id: SessionId, to: &Encoding) -> Result<SessionRecording, StoreError> {
+        let to = to.clone();
+        self.writer.write("begin to recode a session", 100, move |db| recoding::begin(db, id, &to)).await
+    }
+
+    async fn replace_chunk(
+        &self,
+        id: SessionId,
+        replaced: &EncodedChunk,
+        by: &EncodedChunk,
+    ) -> Result<bool, StoreError> {
+        let header = checks::replacement(replaced, by)?;
+        let (old, new, bytes) = (replaced.header.clone(), by.clone(), by.payload.len());
+        let replace = move |db: &_| recoding::replace(db, id, &old, &header, &new);
+        self.writer.write("replace a chunk", bytes, replace).await
+    }
+
+    async fn end_recode(&self, id: SessionId) -> Result<SessionRecording, StoreError> {
+        self.writer.write("end recoding a session", 100, move |db| recoding::end(db, id)).await
     }
 
     async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError> {

@@ -7,7 +7,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Encoding, Marker, SessionId, SessionRecording,
+    SessionStatus, User, UserId,
 };
 
 use crate::encoded_run::EncodedRun;
@@ -283,6 +284,37 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     ///
     /// [`StoreError::SessionNotFound`].
     async fn session_key(&self, id: SessionId) -> Result<u32, StoreError>;
+
+    /// Declares that a session that is not live is being recoded. From then on it tells the new codec, and bounds that hold
+    /// for all its chunks, recoded or not: those it had, and if the new encoding is bounded, its bounds on top. The same
+    /// again, until [`SessionStore::end_recode`], adds nothing more. [`recode_session`](crate::recode_session) does all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] if the session is live, for bounds of channels that it
+    /// doesn't have, and for [`Encoding::Recoded`], which says where a session comes from.
+    async fn begin_recode(&self, id: SessionId, to: &Encoding) -> Result<SessionRecording, StoreError>;
+
+    /// Puts a chunk in the place of another one that covers the same frames, and returns whether that was still there as it
+    /// is given. Readers see one or the other.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] for bytes that are no chunk, are damaged, or cover other
+    /// frames than those they replace.
+    async fn replace_chunk(
+        &self,
+        id: SessionId,
+        replaced: &EncodedChunk,
+        by: &EncodedChunk,
+    ) -> Result<bool, StoreError>;
+
+    /// Declares that a session has been recoded.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`].
+    async fn end_recode(&self, id: SessionId) -> Result<SessionRecording, StoreError>;
 
     /// Marks every session that is still live as `interrupted` and returns their ids: what a starting server does with
     /// the sessions of its predecessor. Deleted ones are marked too, but not returned.

@@ -1,7 +1,10 @@
 //! Encoded chunks: stored and read as they are, so that a copy is exact.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use posesession_core::{Chunk, ChunkQuery, Codec, EncodedChunk, PoseData, Skeleton, Unit, decode, encode};
+use posesession_core::{
+    Chunk, ChunkQuery, Codec, EncodedChunk, Encoding, MaxError, PoseData, Skeleton, Unit, decode, encode,
+    encode_bounded,
+};
 
 use super::recording::{Store, append, assert_frames, chunk, pose_of, record, skeleton, start, time_of};
 use crate::encoded_run::EncodedRun;
@@ -191,4 +194,25 @@ pub async fn encoded_chunks_cover_a_range_in_order(store: Store) {
     }
     let empty = start(&store).await.0;
     assert_eq!(store.encoded_chunks(empty, 0..10).await.unwrap(), []);
+}
+
+pub async fn an_encoded_chunk_further_off_than_its_session_tells_is_refused(store: Store) {
+    let max_error = |bound| MaxError::new([("x", bound)]).unwrap();
+    let bounded = |bound| {
+        let bounds = max_error(bound).bounds(&skeleton()).unwrap();
+        EncodedRun::check(encode_bounded(&chunk(0, 16), &bounds).unwrap()).unwrap()
+    };
+    for (told, is_taken) in [(None, false), (Some(0.01), false), (Some(0.25), true), (Some(0.5), true)] {
+        let encoding =
+            told.map_or(Encoding::Columnar, |bound| Encoding::Bounded { max_error: max_error(bound) });
+        let new = NewSession { skeleton: Some(skeleton()), encoding, ..NewSession::named("A copy") };
+        let id = store.create_session(new).await.unwrap().id;
+        let term = store.begin_term(id).await.unwrap();
+        let appended = store.append_encoded(id, term, bounded(0.25)).await;
+        match appended {
+            Ok(_) => assert!(is_taken, "{told:?}"),
+            Err(StoreError::BadArgument { .. }) => assert!(!is_taken, "{told:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

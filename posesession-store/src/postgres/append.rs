@@ -136,6 +136,9 @@ async fn plan<'a>(
             return Ok(Appended { already_stored: true, ..appended });
         }
         (AppendPlan::Next, Some(run)) => {
+            if run.is_bounded() {
+                checks::exactness(&sessions::read(db, request.id).await?, run)?;
+            }
             for encoded in run.encoded() {
                 if encoded.is_at_rest() && compacted_frames == encoded.extent.first_frame {
                     compacted_frames = encoded.extent.end_frame();

@@ -48,6 +48,9 @@ pub(super) fn append(
             return Ok(Appended { already_stored: true, ..appended });
         }
         (AppendPlan::Next, Some(run)) => {
+            if run.is_bounded() {
+                checks::exactness(&sessions::read(db, id)?, run)?;
+            }
             for encoded in run.encoded() {
                 insert(db, row.key, encoded)?;
                 if encoded.is_at_rest() && compacted_frames == encoded.extent.first_frame {

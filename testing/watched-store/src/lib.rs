@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Batch, ChunkIndex, ChunkQuery, Marker, SessionId, SessionRecording, SessionStatus, User, UserId,
+    Batch, ChunkIndex, ChunkQuery, EncodedChunk, Encoding, Marker, SessionId, SessionRecording,
+    SessionStatus, User, UserId,
 };
 use posesession_store::{
     Appended, Compacted, EncodedRun, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage,
@@ -164,5 +165,8 @@ forwarded! {
     markers(id: SessionId) -> Vec<Marker>;
     finish(id: SessionId, term: Term, status: SessionStatus) -> SessionRecording;
     session_key(id: SessionId) -> u32;
+    begin_recode(id: SessionId, to: &Encoding) -> SessionRecording;
+    replace_chunk(id: SessionId, replaced: &EncodedChunk, by: &EncodedChunk) -> bool;
+    end_recode(id: SessionId) -> SessionRecording;
     interrupt_live_sessions() -> Vec<SessionId>;
 }
