@@ -5,7 +5,7 @@
 set -euo pipefail
 
 # command:package
-needed=(chromium:chromium ffmpeg:ffmpeg strace:strace)
+needed=(chromium:chromium ffmpeg:ffmpeg sqlite3:sqlite3 strace:strace)
 
 missing=()
 # The Postgres server's programs are not on the PATH where Debian puts them.
@@ -60,4 +60,4 @@ elif ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
     fail "$(python3 --version) is too old: Python 3.10 or newer is needed"
 fi
 [ "$failed" -eq 0 ] || exit 1
-echo "setup_system: all there (chromium, ffmpeg, strace, postgresql, cargo, node, npm, python3)"
+echo "setup_system: all there (chromium, ffmpeg, sqlite3, strace, postgresql, cargo, node, npm, python3)"

@@ -3,6 +3,7 @@
 mod failure;
 mod running;
 mod place_args;
+mod encoding_args;
 mod session_choice;
 mod text_table;
 mod words;
@@ -17,6 +18,7 @@ mod play;
 mod export;
 mod import;
 mod copy;
+mod recode;
 mod backup;
 mod rm;
 mod completions;
@@ -69,6 +71,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Copy(copy::Copy),
+    Recode(recode::Recode),
     Backup(backup::Backup),
     Rm(rm::Rm),
     Completions(completions::Completions),
@@ -105,6 +108,7 @@ impl Cli {
             Command::Export(export) => running::run(export.run()),
             Command::Import(import) => running::run_gracefully(async |stop| import.run(stop).await),
             Command::Copy(copy) => running::run(copy.run()),
+            Command::Recode(recode) => running::run(recode.run()),
             Command::Backup(backup) => running::run(backup.run()),
             Command::Rm(rm) => running::run(rm.run()),
             Command::Completions(completions) => completions.run(),

@@ -8,7 +8,7 @@ use chrono::Utc;
 use clap::Args;
 use indicatif::ProgressBar;
 use posesession_core::{
-    Batch, IncomingFrame, QualityReport, Recorder, RecorderConfig, SessionId, SessionRecording,
+    Batch, Encoding, IncomingFrame, QualityReport, Recorder, RecorderConfig, SessionId, SessionRecording,
     SessionStatus, Skeleton,
 };
 use posesession_store::{
@@ -18,6 +18,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::encoding_args::EncodingArgs;
 use super::failure::{FAILED, INPUT_BROKEN};
 use super::running::{self, StopSignals};
 use super::{Failure, place_args::PlaceArgs, progress, words};
@@ -29,6 +30,8 @@ Examples:
       record what the program prints until it ends
   pose_program | posesession record --skeleton coco_17
       say what the keypoints are
+  pose_program | posesession record --max-error x=5e-5,y=5e-5,z=5e-5
+      a third of the size, each value off by at most so much
   posesession play Squat | posesession record --name Again
       a copy, in real time
 
@@ -57,6 +60,8 @@ pub(super) struct Record {
     /// Frames a second, for lines without a time
     #[arg(long, value_parser = super::frame_rate)]
     fps: Option<f64>,
+    #[command(flatten)]
+    encoding: EncodingArgs,
     /// Print session and report as one JSON object
     #[arg(long)]
     json: bool,
@@ -79,6 +84,7 @@ impl Record {
     }
 
     async fn record(&self, mut stop: StopSignals) -> Result<(), Failure> {
+        let encoding = self.encoding.encoding()?.unwrap_or_default();
         let storage = self.place.open(Access::Record).await?;
         let mut frames = read_stdin(ReadOptions { fps: self.fps, skeleton: self.skeleton.clone() });
         // A program that says nothing, or nothing but nonsense, leaves no session.
@@ -92,7 +98,7 @@ impl Record {
             None => return Err(Failure::new(INPUT_BROKEN, "stdin: there was no frame; nothing is recorded")),
         };
         let store = Arc::clone(storage.store());
-        let session = store.create_session(self.new_session()).await?;
+        let session = store.create_session(self.new_session(encoding, first.1.clone())).await?;
         let mut recording = Recording {
             id: session.id,
             term: store.begin_term(session.id).await?,
@@ -117,9 +123,9 @@ impl Record {
         done
     }
 
-    fn new_session(&self) -> NewSession {
+    fn new_session(&self, encoding: Encoding, skeleton: Option<Skeleton>) -> NewSession {
         let name = self.name.clone().unwrap_or_else(|| format!("Recording of {}", words::moment(Utc::now())));
-        NewSession { description: self.description.clone(), ..NewSession::named(&name) }
+        NewSession { description: self.description.clone(), encoding, skeleton, ..NewSession::named(&name) }
     }
 
     fn recorder(&self) -> Result<Recorder, Failure> {

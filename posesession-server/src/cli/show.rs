@@ -109,6 +109,7 @@ fn facts(out: &mut impl Write, session: &SessionRecording) -> io::Result<()> {
     let per_frame = session.stored_bytes.checked_div(session.frame_count);
     let per_frame = per_frame.map(|bytes| format!(", {bytes} a frame")).unwrap_or_default();
     fact("size", &format!("{}{per_frame}", words::bytes(session.stored_bytes)))?;
+    fact("encoding", &words::encoding(&session.encoding))?;
     if let Some(skeleton) = &session.skeleton {
         let parts: Vec<String> = skeleton
             .components

@@ -1,7 +1,7 @@
 //! Numbers and texts as people read them.
 
 use chrono::{DateTime, Local, Utc};
-use posesession_core::Timestamp;
+use posesession_core::{Encoding, Timestamp};
 
 /// Says when, by the clock of where the user is.
 pub(super) fn moment(at: DateTime<Utc>) -> String {
@@ -38,6 +38,16 @@ pub(super) fn bytes(count: u64) -> String {
 /// Says how many frames.
 pub(super) fn frames(count: u64) -> String {
     if count == 1 { "1 frame".to_owned() } else { format!("{count} frames") }
+}
+
+/// Says how a session is encoded, and how exact that is.
+pub(super) fn encoding(encoding: &Encoding) -> String {
+    let Some(max_error) = encoding.max_error() else {
+        return format!("{}, lossless", encoding.name());
+    };
+    let bounds: Vec<_> =
+        max_error.channels().map(|(name, bound)| format!("{bound:?} in {}", line(name))).collect();
+    format!("{}, off by at most {}", encoding.name(), bounds.join(", "))
 }
 
 /// Puts a text into one line, without what a terminal would take for commands.

@@ -7,5 +7,6 @@ mod usage;
 mod looking;
 mod playing;
 mod moving;
+mod recoding;
 mod removing;
 mod beside;

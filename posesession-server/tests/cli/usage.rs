@@ -2,8 +2,20 @@
 
 use crate::support::{folder_with, run_in};
 
-const COMMANDS: [&str; 11] =
-    ["serve", "ls", "show", "record", "play", "export", "import", "copy", "backup", "rm", "completions"];
+const COMMANDS: [&str; 12] = [
+    "serve",
+    "ls",
+    "show",
+    "record",
+    "play",
+    "export",
+    "import",
+    "copy",
+    "recode",
+    "backup",
+    "rm",
+    "completions",
+];
 
 #[test]
 fn every_command_has_help_with_examples() {
