@@ -152,6 +152,12 @@ impl SqliteStore {
         self.writer.commits()
     }
 
+    /// Makes the file smaller by its free pages, in steps that are each too small to delay a recording.
+    async fn give_back_pages(&self, operation: &'static str) -> Result<(), StoreError> {
+        while !self.writer.write(operation, 1 << 20, compaction::vacuum_step).await? {}
+        Ok(())
+    }
+
     /// Compacts group by group, each in a transaction of its own.
     async fn compact_groups(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {
         const OPERATION: &str = "compact a session";
@@ -230,7 +236,7 @@ impl SessionStore for SqliteStore {
         const OPERATION: &str = "erase a session";
         let key = self.writer.write(OPERATION, 100, move |db| compaction::begin_erase(db, id)).await?;
         while !self.writer.write(OPERATION, 1 << 20, move |db| compaction::erase_step(db, key)).await? {}
-        while !self.writer.write(OPERATION, 1 << 20, compaction::vacuum_step).await? {}
+        self.give_back_pages(OPERATION).await?;
         // Erased content must not stay readable in the log.
         self.writer.checkpoint().await;
         Ok(())
@@ -337,6 +343,10 @@ impl SessionStore for SqliteStore {
         // Frames come no more: what is compacted now is the remainder. The session is finished whatever becomes of it.
         if let Err(error) = self.compact_groups(id, true).await {
             tracing::warn!(%id, "the finished session could not be compacted: {error}");
+        }
+        // Short chunks left their pages behind.
+        if let Err(error) = self.give_back_pages(OPERATION).await {
+            tracing::warn!(%id, "free pages could not be given back: {error}");
         }
         Ok(self.read_session(id).await.unwrap_or(finished))
     }

@@ -15,7 +15,7 @@ use crate::sql::{signed, unsigned};
 const ERASE_CHUNKS: i64 = 64;
 /// How many free pages one step gives back.
 const VACUUM_PAGES: i64 = 512;
-/// How many free pages are kept for the next recordings: 4 MiB.
+/// How many free pages are kept while something is recorded: 4 MiB.
 const SPARE_PAGES: i64 = 1_024;
 
 /// Reads the next group of short chunks, if there is one.
@@ -116,11 +116,18 @@ pub(super) fn erase_step(db: &Connection, key: i64) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Gives some free pages back to the file system, beyond those that the next recordings will need; returns whether
-/// there is nothing more to give.
+/// Gives some free pages back to the file system, beyond those that recordings under way will need; returns whether there is
+/// nothing more to give.
 pub(super) fn vacuum_step(db: &Connection) -> Result<bool, Failure> {
     let free: i64 = db.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-    let surplus = (free - SPARE_PAGES).min(VACUUM_PAGES);
+    if free == 0 {
+        return Ok(true);
+    }
+    let is_recording = db
+        .prepare_cached("SELECT 1 FROM session_recording WHERE status IN ('recording', 'paused') LIMIT 1")?
+        .exists([])?;
+    let spare = if is_recording { SPARE_PAGES } else { 0 };
+    let surplus = (free - spare).min(VACUUM_PAGES);
     if surplus <= 0 {
         return Ok(true);
     }
