@@ -72,7 +72,7 @@ fn next_frame(
                 cursor.push_chunk(*now, query, fetch(query)).expect("the chunk covers what was asked for");
             }
             CursorOutput::WaitUntil(later) => {
-                for query in cursor.wanted() {
+                if let Some(query) = cursor.wanted() {
                     cursor
                         .push_chunk(*now, query, fetch(query))
                         .expect("the chunk covers what was asked for");
@@ -120,7 +120,7 @@ fn seeking(criterion: &mut Criterion) {
     let mut seek_to = |n: u64, fetch: &dyn Fn(ChunkQuery) -> Arc<Chunk>| {
         cursor.seek(now, SeekTarget::Frame(n), SeekMode::Before).expect("the frame is in the session");
         let shown = next_frame(&mut cursor, &mut now.clone(), fetch);
-        assert_eq!(shown.frame.frame_number, n);
+        assert_eq!(shown.frame().frame_number, n);
     };
     // A step that is prime to the number of frames, and leads to another chunk each time.
     let mut n = 0;

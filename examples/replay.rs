@@ -31,8 +31,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 cursor.push_chunk(begun.elapsed(), query, Arc::new(stored.chunk))?;
             }
             CursorOutput::Frame(shown) => {
-                let frame = &shown.frame;
-                let [x, y] = [0, 1].map(|i| frame.pose_data.values.get(i).copied().unwrap_or(f32::NAN));
+                let frame = shown.frame();
+                let [x, y] = [0, 1].map(|i| frame.pose.values.get(i).copied().unwrap_or(f32::NAN));
                 println!(
                     "{:8.3} s  frame {:4}  nose at {x:.3}, {y:.3}",
                     frame.timestamp.as_secs_f64(),

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use crate::frame::{Frame, ImageRef};
-use crate::pose::PoseData;
+use crate::frame::{Frame, FrameView, ImageRef};
+use crate::pose::{PoseData, PoseView};
 use crate::skeleton::Layout;
 use crate::time::Timestamp;
 
@@ -271,23 +271,33 @@ impl Chunk {
         &self.images
     }
 
-    /// Returns the frame `frame_number`, or nothing if the chunk doesn't cover it.
+    /// Returns a copy of the frame `frame_number`, or nothing if the chunk doesn't cover it.
     #[must_use]
     pub fn frame(&self, frame_number: u64) -> Option<Frame> {
+        self.view(frame_number).map(|view| view.to_frame())
+    }
+
+    /// Returns the frame `frame_number` where it lies, or nothing if the chunk doesn't cover it.
+    #[must_use]
+    pub fn view(&self, frame_number: u64) -> Option<FrameView<'_>> {
         let index = usize::try_from(frame_number.checked_sub(self.first_frame)?).ok()?;
-        let timestamp = *self.timestamps.get(index)?;
+        (index < self.frame_count()).then(|| self.view_at(index))
+    }
+
+    /// Returns the frame at a place, which must be less than [`Self::frame_count`].
+    pub(crate) fn view_at(&self, index: usize) -> FrameView<'_> {
         let rows = self.row_starts[index] as usize..self.row_starts[index + 1] as usize;
         let width = self.layout.values_per_person();
         let image = self.images.binary_search_by_key(&index, |i| i.frame as usize).ok();
-        Some(Frame {
-            frame_number,
-            timestamp,
-            pose_data: PoseData {
-                track_ids: self.track_ids[rows.clone()].to_vec(),
-                values: self.values[rows.start * width..rows.end * width].to_vec(),
+        FrameView {
+            frame_number: self.first_frame + index as u64,
+            timestamp: self.timestamps[index],
+            pose: PoseView {
+                track_ids: &self.track_ids[rows.clone()],
+                values: &self.values[rows.start * width..rows.end * width],
             },
-            image: image.map(|i| self.images[i].image.clone()),
-        })
+            image: image.map(|i| &self.images[i].image),
+        }
     }
 
     /// Returns each person of the frame `frame_number`, with its track id and values, without copying them; none if the
@@ -303,7 +313,7 @@ impl Chunk {
         rows.map(move |row| (self.track_ids[row], &self.values[row * width..(row + 1) * width]))
     }
 
-    /// Returns all frames in order.
+    /// Returns copies of all frames in order.
     pub fn frames(&self) -> impl Iterator<Item = Frame> + '_ {
         (self.first_frame..self.end_frame()).filter_map(|n| self.frame(n))
     }

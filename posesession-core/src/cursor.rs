@@ -72,7 +72,7 @@ use window::ChunkWindow;
 /// loop {
 ///     match cursor.poll(now) {
 ///         CursorOutput::NeedChunk(query) => cursor.push_chunk(now, query, Arc::clone(&chunk))?,
-///         CursorOutput::Frame(replayed) => shown.push(replayed.frame.frame_number),
+///         CursorOutput::Frame(replayed) => shown.push(replayed.frame().frame_number),
 ///         CursorOutput::WaitUntil(later) => now = later,
 ///         CursorOutput::Ended => break,
 ///         _ => {}
@@ -195,7 +195,7 @@ impl ReplayCursor {
             });
         };
         let is_asked_for =
-            self.needed() == Some(query) || self.unavailable == Some(query) || self.wanted().contains(&query);
+            self.needed() == Some(query) || self.unavailable == Some(query) || self.wanted() == Some(query);
         if is_asked_for {
             self.unavailable = self.unavailable.filter(|&failed| failed != query);
             if let Some(seek) = &mut self.seek {
@@ -223,12 +223,12 @@ impl ReplayCursor {
         }
     }
 
-    /// Returns the chunks to be fetched ahead, without waiting for them: the next one in the direction of play, or that
-    /// of the next turn of a loop. Repeated until pushed or failed.
+    /// Returns the chunk to be fetched ahead, without waiting for it: the next one in the direction of play, or that of the
+    /// next turn of a loop. Repeated until pushed or failed.
     #[must_use]
-    pub fn wanted(&self) -> Vec<ChunkQuery> {
+    pub fn wanted(&self) -> Option<ChunkQuery> {
         let wanted = self.read_ahead();
-        wanted.filter(|&q| self.unavailable != Some(q) && self.needed() != Some(q)).into_iter().collect()
+        wanted.filter(|&q| self.unavailable != Some(q) && self.needed() != Some(q))
     }
 
     /// Takes note of how far the session reaches by now. It never shrinks: an extent older than what is known only
@@ -306,14 +306,10 @@ impl ReplayCursor {
 
     fn unsent_frame(&mut self) -> Option<ReplayFrame> {
         let at = self.at.filter(|_| self.is_frame_unsent && self.seek.is_none())?;
-        let frame = self.window.frame(at.frame);
-        match frame {
-            Some(frame) => {
-                self.is_frame_unsent = false;
-                Some(ReplayFrame { epoch: self.epoch, frame })
-            }
-            None => None,
-        }
+        let chunk = self.window.covering(at.frame)?;
+        let frame = ReplayFrame::new(self.epoch, chunk, at.frame)?;
+        self.is_frame_unsent = false;
+        Some(frame)
     }
 
     fn read_ahead(&self) -> Option<ChunkQuery> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::pose::PoseData;
+use crate::pose::{PoseData, PoseView};
 use crate::time::Timestamp;
 
 /// One frame as stored and replayed.
@@ -16,6 +16,32 @@ pub struct Frame {
     pub pose_data: PoseData,
     /// Where the camera's image is, if one was recorded.
     pub image: Option<ImageRef>,
+}
+
+/// One frame, where it lies in its chunk: the same as [`Frame`], borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameView<'a> {
+    /// The frame's place in its session.
+    pub frame_number: u64,
+    /// When, within the session.
+    pub timestamp: Timestamp,
+    /// Who was seen.
+    pub pose: PoseView<'a>,
+    /// Where the camera's image is, if one was recorded.
+    pub image: Option<&'a ImageRef>,
+}
+
+impl FrameView<'_> {
+    /// Copies the frame.
+    #[must_use]
+    pub fn to_frame(&self) -> Frame {
+        Frame {
+            frame_number: self.frame_number,
+            timestamp: self.timestamp,
+            pose_data: self.pose.to_pose_data(),
+            image: self.image.cloned(),
+        }
+    }
 }
 
 /// Where an image lies: a byte range of an object among the session's media.

@@ -36,10 +36,10 @@ pub use cursor::{
     ReplayFrame, SeekMode, SeekTarget, SessionExtent,
 };
 pub use encoding::{BadEncoding, Encoding, Lossless};
-pub use frame::{Frame, ImageRef};
+pub use frame::{Frame, FrameView, ImageRef};
 pub use max_error::{BadMaxError, ChannelBounds, MaxError};
 pub use playback_clock::PlaybackClock;
-pub use pose::{PoseData, PoseError};
+pub use pose::{PoseData, PoseError, PoseView};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
 pub use recorder::{
     Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, QualityReport, Recorder,

@@ -118,6 +118,35 @@ impl PoseData {
     }
 }
 
+/// The persons seen in one frame, where they lie: the same as [`PoseData`], borrowed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PoseView<'a> {
+    /// One track id a person.
+    pub track_ids: &'a [u32],
+    /// `[person, value]`; the unit of each value is its channel's.
+    pub values: &'a [f32],
+}
+
+impl PoseView<'_> {
+    /// Returns how many persons there are.
+    #[must_use]
+    pub fn person_count(&self) -> usize {
+        self.track_ids.len()
+    }
+
+    /// Copies the pose data.
+    #[must_use]
+    pub fn to_pose_data(&self) -> PoseData {
+        PoseData { track_ids: self.track_ids.to_vec(), values: self.values.to_vec() }
+    }
+}
+
+impl<'a> From<&'a PoseData> for PoseView<'a> {
+    fn from(pose_data: &'a PoseData) -> Self {
+        Self { track_ids: &pose_data.track_ids, values: &pose_data.values }
+    }
+}
+
 /// Checksums words a block at a time: word by word, the checksum takes many times as long.
 fn crc_of_words<T: Copy>(crc: u32, words: &[T], bytes: impl Fn(T) -> [u8; 4]) -> u32 {
     let mut block = [[0; 4]; 128];

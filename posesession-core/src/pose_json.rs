@@ -6,7 +6,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::pose::{PoseData, PoseError};
+use crate::pose::{PoseData, PoseError, PoseView};
 use crate::skeleton::{Component, Skeleton, SkeletonError};
 
 /// Pose data as a client sent it, before the skeleton is consulted.
@@ -387,15 +387,15 @@ impl<'de> Deserialize<'de> for LandmarkEntry {
 /// Numbers are the shortest that read back as the same `f32`; a missing value is `null`.
 #[derive(Debug, Clone, Copy)]
 pub struct PoseJson<'a> {
-    pose: &'a PoseData,
+    pose: PoseView<'a>,
     skeleton: &'a Skeleton,
 }
 
 impl<'a> PoseJson<'a> {
     /// Borrows what is to be written.
     #[must_use]
-    pub fn new(pose: &'a PoseData, skeleton: &'a Skeleton) -> Self {
-        Self { pose, skeleton }
+    pub fn new(pose: impl Into<PoseView<'a>>, skeleton: &'a Skeleton) -> Self {
+        Self { pose: pose.into(), skeleton }
     }
 }
 

@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
 use posesession_core::{
-    Accepted, Batch, Chunk, Codec, IncomingFrame, PoseData, Recorder, RecorderConfig, Skeleton,
-    SyntheticPose, Timestamp, decode, encode,
+    Accepted, Batch, Chunk, Codec, CursorOutput, IncomingFrame, PoseData, Recorder, RecorderConfig,
+    ReplayCursor, SessionExtent, Skeleton, SyntheticPose, Timestamp, decode, encode,
 };
 
 const FPS: f64 = 60.0;
@@ -150,4 +151,34 @@ fn compressed_columns_need_memory_for_a_stream_and_not_for_a_frame() {
         assert!(encoding <= encoding_less + batches + 64, "{codec}: {encoding_less} and {encoding}");
         assert!(decoding <= decoding_less + 16, "{codec}: {decoding_less} and {decoding}");
     }
+}
+
+#[test]
+fn a_replay_needs_no_memory_for_a_frame() {
+    const FRAMES: u64 = 512;
+    let chunk = Arc::new(chunk(FRAMES));
+    let duration = *chunk.timestamps().last().unwrap();
+    let mut cursor = ReplayCursor::new(SessionExtent { frame_count: FRAMES, duration, live: false });
+    let mut now = Duration::ZERO;
+    cursor.play(now, None).unwrap();
+    let (mut shown, mut sum) = (0, 0.0);
+    let mut play = |frames| {
+        while shown < frames {
+            match cursor.poll(now) {
+                CursorOutput::NeedChunk(query) => cursor.push_chunk(now, query, Arc::clone(&chunk)).unwrap(),
+                CursorOutput::Frame(replayed) => {
+                    assert_eq!(replayed.frame().frame_number, shown);
+                    sum += replayed.frame().pose.values[0];
+                    shown += 1;
+                }
+                CursorOutput::WaitUntil(later) => now = later,
+                CursorOutput::StateChanged(_) => {}
+                other => panic!("{other:?} in the middle of a session"),
+            }
+            assert_eq!(cursor.wanted(), None);
+        }
+    };
+    play(1);
+    let counted = measure(|| play(FRAMES));
+    assert_eq!(counted.count_total, 0, "{counted:?}");
 }

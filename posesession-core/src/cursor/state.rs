@@ -1,13 +1,15 @@
 //! The words of a replay: what it knows of its session, what it hands out, and where it stands.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chunk::Chunk;
 use crate::chunk_index::ChunkQuery;
 use crate::cursor::CursorError;
-use crate::frame::Frame;
+use crate::frame::FrameView;
 use crate::time::Timestamp;
 
 /// How far a session reaches, as far as is known.
@@ -50,13 +52,28 @@ impl CursorOutput {
     pub const MAX_WAIT: Duration = Duration::from_secs(3600);
 }
 
-/// A frame to be shown now.
+/// A frame to be shown now: its place in its chunk, so that no frame is copied on its way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayFrame {
     /// How many seeks came before it; viewers drop frames of an older epoch than they have heard of.
     pub epoch: u32,
-    /// The frame.
-    pub frame: Frame,
+    chunk: Arc<Chunk>,
+    /// The frame's place within the chunk, which covers it.
+    index: usize,
+}
+
+impl ReplayFrame {
+    /// Takes a frame that the chunk covers; none if it doesn't.
+    pub(super) fn new(epoch: u32, chunk: &Arc<Chunk>, frame_number: u64) -> Option<Self> {
+        let index = usize::try_from(frame_number.checked_sub(chunk.first_frame())?).ok()?;
+        (index < chunk.frame_count()).then(|| Self { epoch, chunk: Arc::clone(chunk), index })
+    }
+
+    /// Returns the frame.
+    #[must_use]
+    pub fn frame(&self) -> FrameView<'_> {
+        self.chunk.view_at(self.index)
+    }
 }
 
 /// Where a replay stands.

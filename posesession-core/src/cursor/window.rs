@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::chunk::Chunk;
-use crate::frame::Frame;
 use crate::time::Timestamp;
 
 /// At most [`ChunkWindow::MAX_CHUNKS`] chunks, so that a replay's memory doesn't depend on the session's length.
@@ -44,19 +43,14 @@ impl ChunkWindow {
     }
 
     /// Returns a chunk that has frame `n`.
-    pub(super) fn covering(&self, n: u64) -> Option<&Chunk> {
-        self.place_of(n).map(|place| &*self.chunks[place])
+    pub(super) fn covering(&self, n: u64) -> Option<&Arc<Chunk>> {
+        self.place_of(n).map(|place| &self.chunks[place])
     }
 
     /// Returns when frame `n` is.
     pub(super) fn timestamp(&self, n: u64) -> Option<Timestamp> {
         let chunk = self.covering(n)?;
         chunk.timestamps().get(usize::try_from(n - chunk.first_frame()).ok()?).copied()
-    }
-
-    /// Returns frame `n`.
-    pub(super) fn frame(&self, n: u64) -> Option<Frame> {
-        self.covering(n)?.frame(n)
     }
 
     /// Returns the last frame at or before `timestamp`, frame 0 if all are later; nothing if the chunks here can't tell.

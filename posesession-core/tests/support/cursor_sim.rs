@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use posesession_core::{
     Chunk, ChunkQuery, CursorError, CursorOutput, Layout, PlaybackState, PlaybackStatus, PoseData,
-    ReplayCursor, ReplayFrame, SeekMode, SeekTarget, SessionExtent, Timestamp,
+    ReplayCursor, SeekMode, SeekTarget, SessionExtent, Timestamp,
 };
 
 pub(crate) fn micros(micros: i64) -> Timestamp {
@@ -139,7 +139,7 @@ impl Sim {
     }
 
     pub(crate) fn serve_read_ahead(&mut self) {
-        for query in self.cursor.wanted() {
+        if let Some(query) = self.cursor.wanted() {
             self.serve(query);
         }
     }
@@ -148,11 +148,11 @@ impl Sim {
     pub(crate) fn poll(&mut self) -> CursorOutput {
         let output = self.cursor.poll(self.now);
         match &output {
-            CursorOutput::Frame(ReplayFrame { epoch, frame }) => self.shown.push(Shown {
+            CursorOutput::Frame(shown) => self.shown.push(Shown {
                 now: self.now,
-                epoch: *epoch,
-                frame: frame.frame_number,
-                timestamp: frame.timestamp,
+                epoch: shown.epoch,
+                frame: shown.frame().frame_number,
+                timestamp: shown.frame().timestamp,
             }),
             CursorOutput::StateChanged(state) => self.states.push((self.now, state.clone())),
             CursorOutput::SeekFailed(error) => self.failed_seeks.push(error.clone()),
@@ -169,7 +169,7 @@ impl Sim {
                 CursorOutput::NeedChunk(query) => self.serve(query),
                 CursorOutput::Frame(_) | CursorOutput::StateChanged(_) | CursorOutput::SeekFailed(_) => {}
                 wait => {
-                    if !self.reads_ahead || self.cursor.wanted().is_empty() {
+                    if !self.reads_ahead || self.cursor.wanted().is_none() {
                         return wait;
                     }
                     self.serve_read_ahead();

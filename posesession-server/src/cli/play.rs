@@ -79,7 +79,7 @@ impl Play {
             if self.to.is_some_and(|to| frame.timestamp > to) {
                 break;
             }
-            if self.is_asked_for(&frame) {
+            if self.is_asked_for(frame.timestamp) {
                 super::write_json_line(&mut out, &walk.json(&frame))?;
             }
         }
@@ -105,8 +105,8 @@ impl Play {
                     pushed.map_err(|error| Failure::of(FAILED, &error))?;
                 }
                 // The frame on which a seek lands may stand a little before the moment.
-                CursorOutput::Frame(shown) if !self.is_asked_for(&shown.frame) => {}
-                CursorOutput::Frame(shown) => print(&walk, &shown.frame)?,
+                CursorOutput::Frame(shown) if !self.is_asked_for(shown.frame().timestamp) => {}
+                CursorOutput::Frame(shown) => print(&walk, &shown.frame().to_frame())?,
                 CursorOutput::WaitUntil(then) => tokio::time::sleep_until(origin + then).await,
                 CursorOutput::WaitForMore => {
                     tokio::time::sleep(LOOK_AGAIN).await;
@@ -120,9 +120,9 @@ impl Play {
         }
     }
 
-    fn is_asked_for(&self, frame: &Frame) -> bool {
-        let is_early = self.from.is_some_and(|from| frame.timestamp < from);
-        !is_early && self.to.is_none_or(|to| frame.timestamp <= to)
+    fn is_asked_for(&self, timestamp: Timestamp) -> bool {
+        let is_early = self.from.is_some_and(|from| timestamp < from);
+        !is_early && self.to.is_none_or(|to| timestamp <= to)
     }
 
     fn prepare(&self, cursor: &mut ReplayCursor, session: &SessionRecording) -> Result<(), CursorError> {

@@ -1,7 +1,7 @@
 //! Binary messages: frames and video, little endian, laid out for JavaScript's typed arrays.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use posesession_core::{PoseData, TimeError, Timestamp};
+use posesession_core::{PoseData, PoseView, TimeError, Timestamp};
 use thiserror::Error;
 
 const KIND_FRAME: u8 = 1;
@@ -156,7 +156,8 @@ impl BinaryFrame {
 
     /// Encodes a frame.
     #[must_use]
-    pub fn encode(header: &BinaryFrameHeader, pose: &PoseData, image: &[u8]) -> Bytes {
+    pub fn encode<'a>(header: &BinaryFrameHeader, pose: impl Into<PoseView<'a>>, image: &[u8]) -> Bytes {
+        let pose = pose.into();
         let stream = header.stream.as_bytes();
         let size =
             FRAME_HEADER_BYTES + 4 * (pose.track_ids.len() + pose.values.len()) + stream.len() + image.len();

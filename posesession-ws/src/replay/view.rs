@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
 use posesession_core::{
-    Chunk, ChunkQuery, CursorOutput, Frame, Marker, MarkerKind, PlaybackState, PoseJson, ReplayCursor,
+    Chunk, ChunkQuery, CursorOutput, FrameView, Marker, MarkerKind, PlaybackState, PoseJson, ReplayCursor,
     ReplayFrame, SessionId, SessionRecording, Skeleton, Timestamp,
 };
 use posesession_store::StoreError;
@@ -281,7 +281,7 @@ impl View {
             let state = self.cursor.state(now);
             self.tell_state(state, now, transport).await?;
         }
-        for query in self.cursor.wanted() {
+        if let Some(query) = self.cursor.wanted() {
             self.fetch(query);
         }
         Ok(wake)
@@ -389,31 +389,30 @@ impl View {
     }
 
     fn frame_message(&self, replayed: &ReplayFrame) -> Message {
-        let ReplayFrame { epoch, frame } = replayed;
-        let Frame { frame_number, timestamp, pose_data, image } = frame;
+        let epoch = replayed.epoch;
+        let FrameView { frame_number, timestamp, pose, image } = replayed.frame();
         match self.request.format {
             WireFormat::Json => json_message(&FrameMessage {
                 r#type: "frame",
-                epoch: *epoch,
-                frame_number: *frame_number,
-                timestamp: *timestamp,
-                pose_data: PoseJson::new(pose_data, &self.skeleton),
+                epoch,
+                frame_number,
+                timestamp,
+                pose_data: PoseJson::new(pose, &self.skeleton),
                 image_url: image
-                    .as_ref()
                     .map(|_| format!("/api/sessions/{}/frames/{frame_number}/image", self.session.id)),
             }),
             WireFormat::Binary => {
-                let width = pose_data.values.len().checked_div(pose_data.person_count());
+                let width = pose.values.len().checked_div(pose.person_count());
                 let width = width.unwrap_or_else(|| self.skeleton.values_per_person());
                 let header = BinaryFrameHeader {
-                    epoch: *epoch,
-                    timestamp: *timestamp,
-                    session_timestamp: Some(*timestamp),
-                    frame_number: Some(*frame_number),
+                    epoch,
+                    timestamp,
+                    session_timestamp: Some(timestamp),
+                    frame_number: Some(frame_number),
                     values_per_person: u32::try_from(width).unwrap_or(u32::MAX),
                     stream: String::new(),
                 };
-                Message::Binary(BinaryFrame::encode(&header, pose_data, &[]))
+                Message::Binary(BinaryFrame::encode(&header, pose, &[]))
             }
         }
     }
