@@ -100,20 +100,23 @@ impl SentPose {
     /// # Errors
     ///
     /// [`PoseError`] where the pose doesn't fit the skeleton or a value is infinite.
-    pub fn resolve(&self, skeleton: &Skeleton) -> Result<PoseData, PoseError> {
+    pub fn resolve(mut self, skeleton: &Skeleton) -> Result<PoseData, PoseError> {
         if self.persons.len() > PoseData::MAX_PERSONS {
             return Err(PoseError::TooManyPersons { count: self.persons.len() });
         }
         let width = skeleton.values_per_person();
-        let mut pose = PoseData {
-            track_ids: Vec::with_capacity(self.persons.len()),
-            values: Vec::with_capacity(self.persons.len() * width),
-        };
-        for (place, person) in self.persons.iter().enumerate() {
+        let mut pose = PoseData { track_ids: Vec::with_capacity(self.persons.len()), values: Vec::new() };
+        let persons = self.persons.len();
+        for (place, person) in self.persons.iter_mut().enumerate() {
             pose.track_ids.push(person.id.unwrap_or(u32::try_from(place).unwrap_or(u32::MAX)));
             for component in &skeleton.components {
-                let sent = person.components.iter().find(|(name, k)| *name == component.name && k.count > 0);
-                match sent {
+                let mut sent = person.components.iter_mut();
+                match sent.find(|(name, k)| *name == component.name && k.count > 0) {
+                    // What comes first stays in the memory into which it was read: mostly it is all there is.
+                    Some((_, keypoints)) if pose.values.is_empty() && keypoints.is_laid_out(component) => {
+                        pose.values = std::mem::take(&mut keypoints.values);
+                        pose.values.reserve_exact((persons * width).saturating_sub(pose.values.len()));
+                    }
                     Some((_, keypoints)) => keypoints.lay_out(component, skeleton, &mut pose.values)?,
                     None => pose.values.resize(pose.values.len() + component.values(), f32::NAN),
                 }
@@ -136,6 +139,12 @@ impl SentPose {
 impl Keypoints {
     fn fit(&self, component: &Component) -> bool {
         self.count == component.keypoints.len() && (self.by_name || self.channels == component.channels.len())
+    }
+
+    /// Returns whether the values are those of the component as they stand.
+    fn is_laid_out(&self, component: &Component) -> bool {
+        let names = || component.channels.iter().map(|channel| channel.name.as_str());
+        self.fit(component) && (!self.by_name || names().eq(LANDMARK_CHANNELS))
     }
 
     fn lay_out(
@@ -167,15 +176,20 @@ impl Keypoints {
     }
 
     fn push(&mut self, keypoint: &[f32]) -> Result<(), &'static str> {
+        self.values.extend_from_slice(keypoint);
+        self.count_one(keypoint.len())
+    }
+
+    /// Counts a keypoint of so many values, which stand at the end.
+    fn count_one(&mut self, channels: usize) -> Result<(), &'static str> {
         if self.count == Skeleton::MAX_KEYPOINTS {
             return Err("more than 4096 keypoints");
         }
-        if self.count > 0 && keypoint.len() != self.channels {
+        if self.count > 0 && channels != self.channels {
             return Err("keypoints of one component have different numbers of values");
         }
-        self.channels = keypoint.len();
+        self.channels = channels;
         self.count += 1;
-        self.values.extend_from_slice(keypoint);
         Ok(())
     }
 }
@@ -265,42 +279,43 @@ impl<'de> Visitor<'de> for KeypointsSeed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Keypoints, A::Error> {
-        let mut keypoints = Keypoints::default();
-        let mut row = Vec::with_capacity(4);
-        while seq.next_element_seed(RowSeed(&mut row))?.is_some() {
-            keypoints.push(&row).map_err(de::Error::custom)?;
+        // Enough for a body's keypoints without growing.
+        let mut keypoints = Keypoints { values: Vec::with_capacity(33 * 4), ..Keypoints::default() };
+        while let Some(channels) = seq.next_element_seed(RowSeed(&mut keypoints.values))? {
+            keypoints.count_one(channels).map_err(de::Error::custom)?;
         }
         Ok(keypoints)
     }
 }
 
-/// Reads one keypoint's numbers into a buffer that is used again for the next.
+/// Reads one keypoint's numbers behind those before, and says how many there are.
 struct RowSeed<'a>(&'a mut Vec<f32>);
 
 impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
-    type Value = ();
+    type Value = usize;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
 impl<'de> Visitor<'de> for RowSeed<'_> {
-    type Value = ();
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a keypoint: a list of numbers or null")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        self.0.clear();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        let mut channels = 0;
         while let Some(value) = seq.next_element::<Option<f32>>()? {
-            if self.0.len() == Skeleton::MAX_CHANNELS {
+            if channels == Skeleton::MAX_CHANNELS {
                 return Err(de::Error::custom("a keypoint has more than 16 values"));
             }
             self.0.push(value.unwrap_or(f32::NAN));
+            channels += 1;
         }
-        Ok(())
+        Ok(channels)
     }
 }
 

@@ -6,6 +6,7 @@ mod record;
 mod replay;
 
 pub use binary::{BinaryError, BinaryFrame, BinaryFrameHeader, BinaryMessage, BinaryVideo};
+pub(crate) use binary::{PackedFrame, PackedMessage, PackedPoses};
 pub use error::{ErrorCode, ProtocolError};
 pub use record::{
     Ack, CommandId, Discard, FrameMessage, Limits, Mark, Publish, RecordCommand, RecordingStatus,

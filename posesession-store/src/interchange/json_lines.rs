@@ -102,15 +102,15 @@ impl<R: Read> Reader<R> {
         let seconds = line.seconds(&place)?;
         let timestamp = self.timeline.place(self.line, 1, seconds)?;
         let sent = place.pose(text)?.ok_or_else(|| place.error(text, SHAPES))?;
-        let pose_data = self.lay_out(&sent).map_err(|what| place.error(text, what))?;
+        let pose_data = self.lay_out(sent).map_err(|what| place.error(text, what))?;
         self.has_frames = true;
         Ok(Some(ReadFrame { line: self.line, timestamp, pose_data }))
     }
 
     /// Lays a pose out by the skeleton, which the first person decides.
-    fn lay_out(&mut self, sent: &Sent) -> Result<PoseData, String> {
+    fn lay_out(&mut self, sent: Sent) -> Result<PoseData, String> {
         if self.skeleton.is_none() {
-            self.skeleton = match sent {
+            self.skeleton = match &sent {
                 Sent::Own(own) => own.infer_skeleton().map_err(|error| error.to_string())?,
                 Sent::Landmarks { pose, world } => landmarks::infer(pose, world)?,
             };
@@ -118,7 +118,7 @@ impl<R: Read> Reader<R> {
         match (sent, &self.skeleton) {
             (_, None) => Ok(PoseData::nobody()),
             (Sent::Own(own), Some(skeleton)) => own.resolve(skeleton).map_err(|error| error.to_string()),
-            (Sent::Landmarks { pose, world }, Some(skeleton)) => landmarks::lay_out(pose, world, skeleton),
+            (Sent::Landmarks { pose, world }, Some(skeleton)) => landmarks::lay_out(&pose, &world, skeleton),
         }
     }
 }

@@ -98,8 +98,43 @@ impl BinaryMessage {
     ///
     /// [`BinaryError`] names what is wrong with the layout.
     pub fn decode(message: &Bytes) -> Result<Self, BinaryError> {
+        Ok(match PackedMessage::decode(message)? {
+            PackedMessage::Video(video) => Self::Video(video),
+            PackedMessage::Frame(PackedFrame { header, poses, image }) => {
+                let mut pose_data = PoseData::nobody();
+                poses.unpack_into(&mut pose_data);
+                Self::Frame(BinaryFrame { header, pose_data, image })
+            }
+        })
+    }
+}
+
+/// A binary message, checked, but with its poses still packed: who reads them has memory for them.
+#[derive(Debug)]
+pub(crate) enum PackedMessage {
+    Frame(PackedFrame),
+    Video(BinaryVideo),
+}
+
+/// A [`BinaryFrame`] that shares the message's memory.
+#[derive(Debug)]
+pub(crate) struct PackedFrame {
+    pub(crate) header: BinaryFrameHeader,
+    pub(crate) poses: PackedPoses,
+    pub(crate) image: Bytes,
+}
+
+/// Track ids and values as they lie in a message.
+#[derive(Debug)]
+pub(crate) struct PackedPoses {
+    track_ids: Bytes,
+    values: Bytes,
+}
+
+impl PackedMessage {
+    pub(crate) fn decode(message: &Bytes) -> Result<Self, BinaryError> {
         match message.first() {
-            Some(&KIND_FRAME) => BinaryFrame::decode(message).map(Self::Frame),
+            Some(&KIND_FRAME) => PackedFrame::decode(message).map(Self::Frame),
             Some(&KIND_VIDEO) => BinaryVideo::decode(message).map(Self::Video),
             Some(&kind) => Err(BinaryError::UnknownKind { kind }),
             None => Err(BinaryError::WrongLength { expected: 1, got: 0 }),
@@ -107,7 +142,27 @@ impl BinaryMessage {
     }
 }
 
-impl BinaryFrame {
+impl PackedPoses {
+    pub(crate) fn person_count(&self) -> usize {
+        self.track_ids.len() / 4
+    }
+
+    /// Returns how many bytes the values have.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Reads the poses into memory that may be there already.
+    pub(crate) fn unpack_into(&self, pose_data: &mut PoseData) {
+        let PoseData { track_ids, values } = pose_data;
+        track_ids.clear();
+        track_ids.extend(words(&self.track_ids).map(u32::from_le_bytes));
+        values.clear();
+        values.extend(words(&self.values).map(f32::from_le_bytes));
+    }
+}
+
+impl PackedFrame {
     fn decode(message: &Bytes) -> Result<Self, BinaryError> {
         let header = message.get(..FRAME_HEADER_BYTES);
         let too_short = BinaryError::WrongLength { expected: FRAME_HEADER_BYTES, got: message.len() };
@@ -144,16 +199,16 @@ impl BinaryFrame {
                 values_per_person,
                 stream: name(&message[stream_start..image_start])?,
             },
-            pose_data: PoseData {
-                track_ids: words(&message[FRAME_HEADER_BYTES..values_start])
-                    .map(u32::from_le_bytes)
-                    .collect(),
-                values: words(&message[values_start..stream_start]).map(f32::from_le_bytes).collect(),
+            poses: PackedPoses {
+                track_ids: message.slice(FRAME_HEADER_BYTES..values_start),
+                values: message.slice(values_start..stream_start),
             },
             image: message.slice(image_start..),
         })
     }
+}
 
+impl BinaryFrame {
     /// Encodes a frame.
     #[must_use]
     pub fn encode<'a>(header: &BinaryFrameHeader, pose: impl Into<PoseView<'a>>, image: &[u8]) -> Bytes {
@@ -246,8 +301,9 @@ fn f64_at(bytes: &[u8], offset: usize) -> f64 {
     f64::from_le_bytes(array_at(bytes, offset))
 }
 
-fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> + '_ {
-    bytes.chunks_exact(4).map(|word| array_at(word, 0))
+fn words(bytes: &[u8]) -> impl ExactSizeIterator<Item = [u8; 4]> + '_ {
+    let (words, _none_left) = bytes.as_chunks();
+    words.iter().copied()
 }
 
 fn name(bytes: &[u8]) -> Result<String, BinaryError> {

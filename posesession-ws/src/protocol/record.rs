@@ -284,6 +284,49 @@ pub struct RecordingStatus {
     pub trouble: Option<String>,
 }
 
+/// A frame message in one go. Frames are most of what comes; anything else, and what is wrong with a frame, is found out in steps.
+#[derive(Deserialize)]
+struct WholeFrame {
+    #[serde(rename = "type")]
+    _kind: FrameKind,
+    #[serde(default)]
+    id: Option<CommandId>,
+    timestamp: f64,
+    #[serde(default)]
+    frame_number: Option<u64>,
+    #[serde(default)]
+    pose_data: Option<SentPose>,
+    #[serde(default)]
+    landmarks: Option<Landmarks>,
+    #[serde(default)]
+    image: Option<String>,
+    #[serde(default)]
+    stream: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FrameKind {
+    Frame,
+}
+
+impl WholeFrame {
+    fn into_command(self) -> (Option<CommandId>, RecordCommand) {
+        let Self {
+            _kind: FrameKind::Frame,
+            id,
+            timestamp,
+            frame_number,
+            pose_data,
+            landmarks,
+            image,
+            stream,
+        } = self;
+        let frame = FrameMessage { timestamp, frame_number, pose_data, landmarks, image, stream };
+        (id, RecordCommand::Frame(Box::new(frame)))
+    }
+}
+
 /// The fields that every command has.
 #[derive(Deserialize)]
 struct Envelope {
@@ -309,6 +352,9 @@ impl RecordCommand {
     /// A [`ProtocolError`] ready to be sent: `bad_json`, `bad_message`, `unknown_type`, with the command's id and the
     /// frame's number as far as they could be read.
     pub fn parse(text: &str) -> Result<(Option<CommandId>, Self), ProtocolError> {
+        if let Ok(frame) = serde_json::from_str::<WholeFrame>(text) {
+            return Ok(frame.into_command());
+        }
         let envelope: Envelope = match serde_json::from_str(text) {
             Ok(envelope) => envelope,
             Err(error) => return Err(unreadable(text, &error)),

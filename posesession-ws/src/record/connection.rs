@@ -18,7 +18,7 @@ use super::sent::{SentFrame, too_large};
 use super::stream::{Answer, Control, StreamCommand, StreamHandle};
 use crate::message::{CloseReason, Message};
 use crate::protocol::{
-    BinaryMessage, CommandId, ErrorCode, FrameMessage, Mark, ProtocolError, Publish, RecordCommand,
+    CommandId, ErrorCode, FrameMessage, Mark, PackedMessage, ProtocolError, Publish, RecordCommand,
     ResumeSession, SessionRef, StartRecording, Subscribe,
 };
 use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError, answer_goodbye};
@@ -151,7 +151,7 @@ impl<T: Transport> Connection<T> {
 
     /// Hands a command over as soon as there is room for it.
     fn hand_over(&mut self, stream: &StreamHandle, command: StreamCommand) {
-        if let Err(command) = stream.try_send(command) {
+        if let Some(command) = stream.try_send(command) {
             self.waiting = Some((stream.clone(), command));
         }
     }
@@ -216,14 +216,14 @@ impl<T: Transport> Connection<T> {
     }
 
     async fn handle_binary(&mut self, message: &bytes::Bytes) -> Result<(), ProtocolError> {
-        let decoded = BinaryMessage::decode(message)
+        let decoded = PackedMessage::decode(message)
             .map_err(|error| ProtocolError::new(ErrorCode::BadBinary, error.to_string()))?;
         match decoded {
-            BinaryMessage::Frame(frame) => {
+            PackedMessage::Frame(frame) => {
                 let stream = self.frame_stream(&frame.header.stream, frame.header.frame_number).await?;
                 self.send_frame(&stream, SentFrame::from_binary(frame))
             }
-            BinaryMessage::Video(video) => {
+            PackedMessage::Video(video) => {
                 let stream = self.frame_stream(&video.stream, None).await?;
                 self.hand_over(&stream, StreamCommand::Video { from: self.peer.id, video });
                 Ok(())
@@ -247,7 +247,6 @@ impl<T: Transport> Connection<T> {
     ) -> Result<(), ProtocolError> {
         match sent {
             Ok(frame) => {
-                let frame = Box::new(frame);
                 self.hand_over(stream, StreamCommand::Frame { from: self.peer.id, frame });
                 Ok(())
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use posesession_core::{PoseData, PoseError, SentPose, Skeleton, Timestamp};
 
 use super::RecordService;
-use crate::protocol::{BinaryFrame, ErrorCode, FrameMessage, ProtocolError};
+use crate::protocol::{ErrorCode, FrameMessage, PackedFrame, PackedPoses, ProtocolError};
 
 /// A frame that was read but not yet held against the stream's skeleton.
 #[derive(Debug)]
@@ -14,13 +14,14 @@ pub(super) struct SentFrame {
     pub(super) frame_number: Option<u64>,
     pub(super) timestamp: Timestamp,
     pub(super) poses: SentPoses,
+    /// It may share the memory of its message.
     pub(super) image: Bytes,
 }
 
 #[derive(Debug)]
 pub(super) enum SentPoses {
     Json(SentPose),
-    Binary { pose_data: PoseData, values_per_person: usize },
+    Binary { poses: PackedPoses, values_per_person: usize },
 }
 
 impl SentFrame {
@@ -52,17 +53,15 @@ impl SentFrame {
         Ok(Self { frame_number, timestamp, poses: SentPoses::Json(sent), image })
     }
 
-    pub(super) fn from_binary(frame: BinaryFrame) -> Result<Self, ProtocolError> {
+    pub(super) fn from_binary(frame: PackedFrame) -> Result<Self, ProtocolError> {
         let frame_number = frame.header.frame_number;
         let values_per_person = frame.header.values_per_person as usize;
-        if 4 * frame.pose_data.values.len() > RecordService::MAX_FRAME_BYTES {
+        if frame.poses.value_bytes() > RecordService::MAX_FRAME_BYTES {
             return Err(too_large("frame", RecordService::MAX_FRAME_BYTES).of_frame(frame_number));
         }
         check_image(&frame.image).map_err(|error| error.of_frame(frame_number))?;
-        // A copy of its own: the slice would keep the whole message's memory while the image waits for its chunk.
-        let image = Bytes::copy_from_slice(&frame.image);
-        let poses = SentPoses::Binary { pose_data: frame.pose_data, values_per_person };
-        Ok(Self { frame_number, timestamp: frame.header.timestamp, poses, image })
+        let poses = SentPoses::Binary { poses: frame.poses, values_per_person };
+        Ok(Self { frame_number, timestamp: frame.header.timestamp, poses, image: frame.image })
     }
 }
 
@@ -73,7 +72,7 @@ impl SentPoses {
             Self::Json(sent) => sent
                 .infer_skeleton()
                 .map_err(|error| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string())),
-            Self::Binary { pose_data, .. } if pose_data.person_count() == 0 => Ok(None),
+            Self::Binary { poses, .. } if poses.person_count() == 0 => Ok(None),
             Self::Binary { values_per_person, .. } => {
                 let presets = Skeleton::preset_names().iter().filter_map(|name| Skeleton::preset(name).ok());
                 let fit = presets.into_iter().find(|preset| preset.values_per_person() == *values_per_person);
@@ -87,11 +86,18 @@ impl SentPoses {
         }
     }
 
-    /// Lays the poses out by the skeleton.
-    pub(super) fn resolve(self, skeleton: &Skeleton) -> Result<PoseData, ProtocolError> {
+    /// Lays the poses out by the skeleton, in memory that may be there already.
+    pub(super) fn resolve_into(
+        self,
+        pose_data: &mut PoseData,
+        skeleton: &Skeleton,
+    ) -> Result<(), ProtocolError> {
         let resolved = match self {
-            Self::Json(sent) => sent.resolve(skeleton),
-            Self::Binary { mut pose_data, .. } => pose_data.canonicalise(skeleton).map(|()| pose_data),
+            Self::Json(sent) => sent.resolve(skeleton).map(|resolved| *pose_data = resolved),
+            Self::Binary { poses, .. } => {
+                poses.unpack_into(pose_data);
+                pose_data.canonicalise(skeleton)
+            }
         };
         resolved.map_err(|error| ProtocolError::new(pose_error_code(&error), error.to_string()))
     }

@@ -60,7 +60,7 @@ pub(super) enum StreamCommand {
     },
     Frame {
         from: ConnectionId,
-        frame: Box<SentFrame>,
+        frame: SentFrame,
     },
     /// A frame that the connection itself refused.
     Refused {
@@ -128,14 +128,14 @@ impl StreamHandle {
     }
 
     /// Hands a command over if there is room for it, else gives it back. A stream that has ended takes none.
-    pub(super) fn try_send(&self, command: StreamCommand) -> Result<(), StreamCommand> {
+    pub(super) fn try_send(&self, command: StreamCommand) -> Option<StreamCommand> {
         match self.commands.try_send(command) {
-            Err(mpsc::error::TrySendError::Full(command)) => Err(command),
+            Err(mpsc::error::TrySendError::Full(command)) => Some(command),
             Err(mpsc::error::TrySendError::Closed(_)) => {
                 tracing::debug!(stream = %self.name, "the stream has ended");
-                Ok(())
+                None
             }
-            Ok(()) => Ok(()),
+            Ok(()) => None,
         }
     }
 

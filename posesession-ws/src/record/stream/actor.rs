@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use posesession_core::{SessionId, SessionStatus, Skeleton};
+use posesession_core::{PoseData, SessionId, SessionStatus, Skeleton};
 use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 
@@ -34,6 +34,8 @@ pub(super) struct StreamActor {
     attached: HashMap<ConnectionId, Attached>,
     recording: Option<Recording>,
     next_status: Duration,
+    /// Memory for the poses of the next frame.
+    spare: PoseData,
 }
 
 /// Who sends the stream's poses.
@@ -80,6 +82,7 @@ impl StreamActor {
             attached: HashMap::new(),
             recording: None,
             next_status,
+            spare: PoseData::nobody(),
         }
     }
 
@@ -136,7 +139,7 @@ impl StreamActor {
 
     async fn handle(&mut self, command: StreamCommand) {
         match command {
-            StreamCommand::Frame { from, frame } => self.handle_frame(from, *frame),
+            StreamCommand::Frame { from, frame } => self.handle_frame(from, frame),
             StreamCommand::Refused { from, frame_number, code } => {
                 self.handle_refused(from, frame_number, code);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use posesession_core::{Accepted, FrameRefusal, IncomingFrame, Skeleton};
 use serde_json::{Map, json};
 
@@ -169,9 +170,14 @@ impl StreamActor {
     fn take_frame(&mut self, frame: SentFrame) -> Result<(), ProtocolError> {
         let SentFrame { frame_number, timestamp, poses, image } = frame;
         let now = self.service.inner.clock.now();
-        let from_poses = self.know_skeleton(&poses).and_then(|skeleton| match &skeleton {
-            Some(known) => poses.resolve(known).map(|pose| (skeleton, pose)),
-            None => Ok((None, posesession_core::PoseData::nobody())),
+        let mut pose_data = std::mem::take(&mut self.spare);
+        pose_data.track_ids.clear();
+        pose_data.values.clear();
+        let from_poses = self.know_skeleton(&poses).and_then(|skeleton| {
+            if let Some(known) = &skeleton {
+                poses.resolve_into(&mut pose_data, known)?;
+            }
+            Ok(skeleton)
         });
         let image_kept = self.service.inner.media.is_some() || image.is_empty() || self.recording.is_none();
         let checked = if image_kept {
@@ -179,7 +185,7 @@ impl StreamActor {
         } else {
             Err(ProtocolError::new(ErrorCode::Unsupported, "this server keeps no images: send poses only"))
         };
-        let (skeleton, pose_data) = match checked {
+        let skeleton = match checked {
             Ok(resolved) => resolved,
             Err(error) => {
                 if let Some(publisher) = &self.publisher {
@@ -188,15 +194,21 @@ impl StreamActor {
                 return Err(error);
             }
         };
+        // A copy of its own: the slice would keep the whole message's memory while the image waits for its chunk.
+        let image = Bytes::copy_from_slice(&image);
         let mut session_timestamp = None;
         let viewers = self.live.receiver_count() > 0;
         let shown = viewers.then(|| (pose_data.clone(), image.clone()));
         let recorded = match &mut self.recording {
-            None => Ok(()),
+            None => {
+                self.spare = pose_data;
+                Ok(())
+            }
             Some(recording) => {
                 let image = (!image.is_empty()).then_some(image);
                 let mut frame = IncomingFrame { number: frame_number, timestamp, pose_data, image };
                 let accepted = recording.recorder.handle_frame(now, &mut frame);
+                self.spare = frame.pose_data;
                 if let Ok(Accepted::Stored { timestamp, .. }) = &accepted {
                     session_timestamp = Some(*timestamp);
                 }
