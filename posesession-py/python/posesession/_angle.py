@@ -11,7 +11,7 @@ from posesession.errors import KeypointNotFoundError
 from posesession.skeleton import Component, Skeleton, listed
 
 if TYPE_CHECKING:
-    from posesession.session import Session
+    from posesession._shown import ShownSession
 
 #: Each joint with the keypoints whose angle at the middle one is meant. Models call the tip of the foot by different names.
 _JOINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -36,7 +36,7 @@ class Joint(NamedTuple):
     """Whether x counts in widths of the picture, and y in its heights."""
 
 
-def joint_angle(session: Session, name: str) -> NDArray[np.float64]:
+def joint_angle(session: ShownSession, name: str) -> NDArray[np.float64]:
     """Returns ``(T, P)``, degrees; see `Session.angle`."""
     joints = {} if session.skeleton is None else joints_of(session.skeleton)
     if session.skeleton is None or name not in joints:

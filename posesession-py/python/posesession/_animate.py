@@ -16,8 +16,7 @@ from posesession.errors import BadArgumentError, UnsupportedError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from posesession.frame import Frame
-    from posesession.session import Session
+    from posesession._shown import ShownFrame, ShownSession
 
 _FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 #: Drawn larger and made smaller, so that lines have smooth edges.
@@ -28,7 +27,7 @@ _COLOURS, _COLOURS_OF_PICTURES = 64, 256
 
 
 def animate(
-    session: Session, path: str, *, rate: float, fps: float, width: int, images: bool, progress: Progress
+    session: ShownSession, path: str, *, rate: float, fps: float, width: int, images: bool, progress: Progress
 ) -> None:
     """Writes the film; see `Session.animate`."""
     pillow = optional("PIL.Image", "Pillow", "animate")
@@ -103,7 +102,7 @@ class Film:
         self._draw = optional("PIL.ImageDraw", "Pillow", "animate")
         self._font = optional("PIL.ImageFont", "Pillow", "animate")
 
-    def draw(self, frame: Frame, image: bytes | None) -> Image.Image:
+    def draw(self, frame: ShownFrame, image: bytes | None) -> Image.Image:
         """Draws the persons of a frame, over its recorded picture if given, with its time."""
         large = (self._size[0] * _OVERSAMPLING, self._size[1] * _OVERSAMPLING)
         canvas = self._image.new("RGB", large, DARK)

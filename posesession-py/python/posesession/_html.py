@@ -14,8 +14,7 @@ from posesession.errors import PosesessionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from posesession.frame import Frame
-    from posesession.session import Session
+    from posesession._shown import ShownFrame, ShownSession
 
 _PICTURES = 6
 _PANEL_HEIGHT = 200.0
@@ -25,7 +24,7 @@ _GAP = 6.0
 _CAPTION = 18.0
 
 
-def session_html(session: Session) -> str:
+def session_html(session: ShownSession) -> str:
     """Returns a session's facts and a strip of pictures, as HTML."""
     rows = "".join(
         f'<tr><th style="text-align:left;padding:2px 12px 2px 0;font-weight:600">{escape(label)}</th>'
@@ -39,7 +38,7 @@ def session_html(session: Session) -> str:
     )
 
 
-def frame_html(frame: Frame) -> str:
+def frame_html(frame: ShownFrame) -> str:
     """Returns one frame as HTML: a picture of it."""
     caption = f"frame {frame.frame_number} at {frame.timestamp:.3f} s"
     if frame.skeleton is None or not len(frame.track_ids):
@@ -56,7 +55,7 @@ def frame_html(frame: Frame) -> str:
     return svg(f"{caption}, {len(frame.track_ids)} persons", width, 360.0, [(0.0, body, caption)])
 
 
-def facts(session: Session) -> list[tuple[str, str]]:
+def facts(session: ShownSession) -> list[tuple[str, str]]:
     """Returns what is told of a session in words: labels and texts."""
     count = len(session)
     rate = f", {session.fps:.4g} a second" if count > 1 else ""
@@ -79,7 +78,7 @@ def facts(session: Session) -> list[tuple[str, str]]:
     return told
 
 
-def strip(session: Session) -> str:
+def strip(session: ShownSession) -> str:
     """Returns pictures of moments all over a session, side by side, as SVG; in words why there are none."""
     if session.skeleton is None or not len(session):
         return "<div>nobody has been seen yet</div>"
@@ -96,7 +95,7 @@ def strip(session: Session) -> str:
     return strip_of(drawing, frames)
 
 
-def strip_of(drawing: Drawing, frames: list[Frame]) -> str:
+def strip_of(drawing: Drawing, frames: list[ShownFrame]) -> str:
     """Draws frames side by side."""
     windows = [drawing.window(frame._drawn_values()) for frame in frames]
     # All at one scale, each with its bodies in its middle: whoever crosses the picture is not drawn tiny for it.

@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from posesession.frame import Frame
-    from posesession.session import Session
+    from posesession._shown import ShownFrame, ShownSession
 
 _UNITS = {"image": "px", "pixels": "px", "metres": "m"}
 
 
-def plot_session(session: Session, at: float | None, *, ax: Axes | None, trails: Sequence[str], image: bool) -> Axes:
+def plot_session(session: ShownSession, at: float | None, *, ax: Axes | None, trails: Sequence[str], image: bool) -> Axes:
     """Draws the poses of a moment of a session; see `Session.plot`."""
     frame = session[middle_of(session)] if at is None else session.at(at)
     skeleton = frame._known_skeleton()
@@ -41,7 +40,7 @@ def plot_session(session: Session, at: float | None, *, ax: Axes | None, trails:
     return axes
 
 
-def plot_frame(frame: Frame, *, ax: Axes | None, image: bool) -> Axes:
+def plot_frame(frame: ShownFrame, *, ax: Axes | None, image: bool) -> Axes:
     """Draws the poses of one frame; see `Frame.plot`."""
     values = frame._drawn_values()
     drawing = Drawing(frame._known_skeleton(), frame._picture_size, values)
@@ -53,7 +52,7 @@ def plot_frame(frame: Frame, *, ax: Axes | None, image: bool) -> Axes:
     return axes
 
 
-def plot_angles(session: Session, joints: Sequence[str], *, ax: Axes | None) -> Axes:
+def plot_angles(session: ShownSession, joints: Sequence[str], *, ax: Axes | None) -> Axes:
     """Draws joints' angles over time; see `Session.plot_angles`."""
     if not joints:
         raise BadArgumentError("plot_angles() needs the names of joints, such as 'left_knee'")
@@ -82,7 +81,7 @@ def plot_angles(session: Session, joints: Sequence[str], *, ax: Axes | None) -> 
     return axes
 
 
-def middle_of(session: Session) -> int:
+def middle_of(session: ShownSession) -> int:
     """Returns the middle one of the frames in which somebody is seen."""
     seen = np.flatnonzero((session.track_ids >= 0).any(axis=1))
     return int(seen[len(seen) // 2]) if len(seen) else max(0, len(session) // 2)
@@ -113,7 +112,7 @@ def prepare(axes: Axes, drawing: Drawing, window: Window, image: bytes | None) -
     axes.set_ylabel(f"y ({unit})")
 
 
-def draw(axes: Axes, drawing: Drawing, frame: Frame) -> None:
+def draw(axes: Axes, drawing: Drawing, frame: ShownFrame) -> None:
     """Draws the persons of a frame, and says which colour is which side."""
     collections = optional("matplotlib.collections", "matplotlib", "plot")
     effects = optional("matplotlib.patheffects", "matplotlib", "plot")
@@ -154,7 +153,7 @@ def draw(axes: Axes, drawing: Drawing, frame: Frame) -> None:
 
 
 def draw_trail(
-    axes: Axes, drawing: Drawing, session: Session, values: Sequence[NDArray[Any]], name: str
+    axes: Axes, drawing: Drawing, session: ShownSession, values: Sequence[NDArray[Any]], name: str
 ) -> None:
     """Draws a keypoint's way through all frames."""
     skeleton = session.skeleton

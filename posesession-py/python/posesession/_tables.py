@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from posesession.session import Session
+    from posesession._shown import ShownSession
 
 
-def to_pandas(session: Session) -> pandas.DataFrame:
+def to_pandas(session: ShownSession) -> pandas.DataFrame:
     """Makes a row for each person of each frame; see `Session.to_pandas`."""
     pd = optional("pandas", "pandas", "pandas")
     track_ids = session.track_ids
@@ -45,7 +45,7 @@ def to_pandas(session: Session) -> pandas.DataFrame:
     return table
 
 
-def to_arrow(session: Session) -> pyarrow.Table:
+def to_arrow(session: ShownSession) -> pyarrow.Table:
     """Makes an Arrow table; see `Session.to_arrow`."""
     pa = optional("pyarrow", "pyarrow", "arrow")
     frames = session.frame_numbers
@@ -58,7 +58,7 @@ def to_arrow(session: Session) -> pyarrow.Table:
     return table
 
 
-def arrow_stream(session: Session) -> object:
+def arrow_stream(session: ShownSession) -> object:
     """Makes the PyCapsule of Arrow's stream interface, without any package if the frames are consecutive."""
     frames = session.frame_numbers
     if frames.step != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,17 @@ if TYPE_CHECKING:
     import pyarrow
     from matplotlib.axes import Axes
 
-    from posesession.store import Store
+    from posesession import _native
 
 __all__ = ["Session"]
+
+
+class Destination(Protocol):
+    """Where a session can be copied to: a `Store`."""
+
+    @property
+    def _native(self) -> _native.NativeStore: ...
+    def session(self, session_id: str, /) -> Session: ...
 
 _SUFFIXES: dict[str, FileFormat] = {".db": "sqlite", ".sqlite": "sqlite", ".jsonl": "jsonl", ".csv": "csv"}
 
@@ -419,7 +427,7 @@ class Session:
         with counting_bytes(progress, "exporting") as tell:
             self._source.export(name, format or format_of(name), tell)
 
-    def copy_to(self, store: Store, *, progress: Progress = None) -> Session:
+    def copy_to(self, store: Destination, *, progress: Progress = None) -> Session:
         """Copies the whole session, bit for bit and with media, to another store; returns it there. Safe to run again."""
         with counting_bytes(progress, "copying") as tell:
             facts = self._source.copy_to(store._native, tell)
