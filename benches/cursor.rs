@@ -98,6 +98,14 @@ fn playing(criterion: &mut Criterion) {
         });
     });
 
+    let mut n = 0;
+    group.bench_function("view_of_a_frame", |b| {
+        b.iter(|| {
+            n = (n + 1) % FRAMES;
+            session.chunk(ChunkQuery::Frame(n)).view(n).map(|view| view.pose.values.len())
+        });
+    });
+
     let mut now = Duration::ZERO;
     let mut cursor = ReplayCursor::new(session.extent);
     let whole = PlaybackRange { start: Timestamp::ZERO, end: session.extent.duration };

@@ -78,13 +78,12 @@ impl PoseData {
                 got: self.values.len().checked_div(persons).unwrap_or(self.values.len()),
             });
         }
+        // Without a way out in the middle, many values are looked at at once.
+        if self.values.iter().fold(false, |found, value| found | value.is_infinite()) {
+            return Err(PoseError::NonFinite);
+        }
         for value in &mut self.values {
-            if value.is_infinite() {
-                return Err(PoseError::NonFinite);
-            }
-            if value.is_nan() {
-                *value = f32::NAN;
-            }
+            *value = if value.is_nan() { f32::NAN } else { *value };
         }
         for (index, id) in self.track_ids.iter().enumerate() {
             if self.track_ids[..index].contains(id) {

@@ -9,8 +9,9 @@ use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{EncodedStoredChunk, StoredChunk};
 
-/// From how many values on a chunk is encoded away from the async threads.
-pub(crate) const LARGE_CHUNK_VALUES: usize = 1 << 16;
+/// From how many values on a chunk is encoded away from the async threads, for which it is copied. A recorder's chunks have fewer:
+/// the largest are encoded in a quarter of a millisecond.
+pub(crate) const LARGE_CHUNK_VALUES: usize = 1 << 20;
 
 /// A batch as a writer takes it: encoded, without its images.
 pub(crate) struct EncodedBatch {

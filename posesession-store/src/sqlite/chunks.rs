@@ -154,6 +154,8 @@ fn compare(db: &Connection, id: SessionId, row: &Row, sent: &Encoded) -> Result<
 
 pub(super) fn insert(db: &Connection, key: i64, encoded: &Encoded) -> Result<(), Failure> {
     let Encoded { chunk, header, extent } = encoded;
+    // SQLite copies what is bound. Writing into a `zeroblob` instead spares that copy, but looks the row up once more and writes
+    // its pages twice: 21 µs for 4 kB where this takes 18, 150 µs for 90 kB where this takes 145.
     db.prepare_cached(
         "INSERT INTO frame_chunk (session_key, first_frame, frame_count, first_timestamp_micros,
                                   last_timestamp_micros, codec, header, payload)
