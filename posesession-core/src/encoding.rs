@@ -73,6 +73,21 @@ impl Encoding {
         }
     }
 
+    /// Makes the encoding that a session is to have, of what its starter says; nothing, if that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BadEncoding`], [`BadEncoding::LosslessCodec`] among them.
+    pub fn declared(codec: Option<&str>, max_error: Option<MaxError>) -> Result<Option<Self>, BadEncoding> {
+        if codec.is_none() && max_error.is_none() {
+            return Ok(None);
+        }
+        match Self::from_parts(codec, max_error)? {
+            encoding @ Self::Recoded { .. } => Err(BadEncoding::LosslessCodec { codec: encoding.name() }),
+            encoding => Ok(Some(encoding)),
+        }
+    }
+
     /// Makes the encoding of its codec's name and its bounds, as they stand in JSON and SQL. Bounds of no channel are none.
     ///
     /// # Errors
@@ -126,6 +141,14 @@ pub enum BadEncoding {
         "the codec `bounded` needs `max_error`: the bound of at least one channel, such as {{\"x\": 5e-5}}"
     )]
     NeedsMaxError,
+    /// Bounds for a codec that keeps values as they are.
+    #[error(
+        "the codec `{codec}` is lossless and has no `max_error`: leave one of them out, or use `bounded`"
+    )]
+    LosslessCodec {
+        /// The codec.
+        codec: &'static str,
+    },
     /// A word that is no codec for a session.
     #[error("`{codec}` is no codec for a session: use {}", Encoding::CODECS.join(", "))]
     UnknownCodec {
@@ -164,6 +187,16 @@ mod tests {
         assert_eq!(read("{}"), Encoding::Columnar);
         assert_eq!(read(r#"{"max_error":{}}"#), Encoding::Columnar);
         assert_eq!(read(r#"{"max_error":{"x":0.5}}"#), Encoding::Bounded { max_error: half() });
+    }
+
+    #[test]
+    fn a_session_that_starts_is_bounded_or_lossless() {
+        let declared = Encoding::declared;
+        assert_eq!(declared(None, None), Ok(None));
+        assert_eq!(declared(Some("json"), None), Ok(Some(Encoding::Json)));
+        assert_eq!(declared(None, Some(half())), Ok(Some(Encoding::Bounded { max_error: half() })));
+        assert_eq!(declared(Some("json"), Some(half())), Err(BadEncoding::LosslessCodec { codec: "json" }));
+        assert_eq!(declared(Some("bounded"), None), Err(BadEncoding::NeedsMaxError));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use posesession_core::Encoding;
 use posesession_store::ChunkCache;
 
 use crate::origin::Origin;
@@ -32,6 +33,8 @@ pub struct ServerConfig {
     pub write_timeout: Duration,
     /// How many bytes of decoded frames are kept for replays, images and looks at single frames; 0 keeps none.
     pub chunk_cache_bytes: usize,
+    /// How sessions are kept whose starter doesn't say.
+    pub encoding: Encoding,
     /// How long a deleted session can be restored.
     pub erase_after: Duration,
     /// How often sessions that were deleted longer ago than that are looked for.
@@ -53,6 +56,7 @@ impl Default for ServerConfig {
             max_import_bytes: 8 << 30,
             write_timeout: Duration::from_secs(60),
             chunk_cache_bytes: ChunkCache::DEFAULT_BYTES,
+            encoding: Encoding::default(),
             erase_after: Duration::from_secs(60),
             erase_every: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(5),

@@ -32,8 +32,8 @@ impl AppState {
         let store = Arc::clone(storage.store());
         let options =
             ReplayOptions { chunk_cache_bytes: config.chunk_cache_bytes, ..ReplayOptions::default() };
-        let record =
-            RecordService::new(Arc::clone(&store), storage.media().cloned(), RecordOptions::default());
+        let recording = RecordOptions { encoding: config.encoding.clone(), ..RecordOptions::default() };
+        let record = RecordService::new(Arc::clone(&store), storage.media().cloned(), recording);
         Self {
             storage,
             own_names: OwnNames::of(address, config.allowed_origins.clone()),

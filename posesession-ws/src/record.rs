@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use posesession_core::{PoseData, SessionId, Skeleton};
+use posesession_core::{Encoding, PoseData, SessionId, Skeleton};
 use posesession_store::{MediaStore, SessionStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +47,8 @@ pub struct RecordOptions {
     pub publisher_patience: Duration,
     /// How many streams may exist at once.
     pub max_streams: usize,
+    /// How sessions are kept whose starter doesn't say.
+    pub encoding: Encoding,
 }
 
 impl Default for RecordOptions {
@@ -58,6 +60,7 @@ impl Default for RecordOptions {
             status_every: Duration::from_millis(500),
             publisher_patience: Duration::from_secs(600),
             max_streams: 1024,
+            encoding: Encoding::default(),
         }
     }
 }

@@ -21,17 +21,8 @@ pub(super) struct EncodingArgs {
 impl EncodingArgs {
     /// Returns the encoding, or nothing if none was asked for.
     pub(super) fn encoding(&self) -> Result<Option<Encoding>, Failure> {
-        if self.codec.is_none() && self.max_error.is_none() {
-            return Ok(None);
-        }
-        let encoding = Encoding::from_parts(self.codec.as_deref(), self.max_error.clone());
-        match encoding.map_err(|error| Failure::of(WRONG_USAGE, &error).about("--codec"))? {
-            Encoding::Recoded { .. } => Err(Failure::new(
-                WRONG_USAGE,
-                "--max-error is for --codec bounded; the other codecs are lossless",
-            )),
-            encoding => Ok(Some(encoding)),
-        }
+        let encoding = Encoding::declared(self.codec.as_deref(), self.max_error.clone());
+        encoding.map_err(|error| Failure::of(WRONG_USAGE, &error).about("--codec"))
     }
 }
 

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use posesession_core::Encoding;
 use posesession_store::ChunkCache;
 use tokio::net::TcpListener;
 
 use super::Failure;
-use super::failure::{ADDRESS_UNUSABLE, FAILED};
+use super::failure::{ADDRESS_UNUSABLE, FAILED, WRONG_USAGE};
 use super::place_args::PlaceArgs;
 use super::running;
 use crate::{Origin, ServerConfig, Storage};
@@ -57,6 +58,9 @@ pub(super) struct Serve {
     /// How many MiB of decoded frames are kept in memory, so that replays of the same session decode them once; 0 keeps none
     #[arg(long, value_name = "MIB", default_value_t = MIB_OF_CHUNKS, env = "POSESESSION_CHUNK_CACHE_MIB")]
     chunk_cache_mib: usize,
+    /// How sessions are kept whose starter doesn't say: columnar (compressed) or json (text that SQL can read), both lossless
+    #[arg(long, default_value = "columnar", value_parser = ["columnar", "json"], env = "POSESESSION_CODEC")]
+    codec: String,
 }
 
 impl Serve {
@@ -65,7 +69,9 @@ impl Serve {
     }
 
     async fn serve(self, asked_to_stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { listen, place, vision, allowed_origins, chunk_cache_mib } = self;
+        let Self { listen, place, vision, allowed_origins, chunk_cache_mib, codec } = self;
+        let encoding =
+            Encoding::from_parts(Some(&codec), None).map_err(|error| Failure::of(WRONG_USAGE, &error))?;
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
         let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
         let storage = Storage::open_to_serve(&place.place()).await?;
@@ -76,7 +82,8 @@ impl Serve {
             tracing::info!(%origin, "this other site's pages may use the server");
         }
         let chunk_cache_bytes = chunk_cache_mib.saturating_mul(1 << 20);
-        let config = ServerConfig { vision, allowed_origins, chunk_cache_bytes, ..ServerConfig::default() };
+        let config =
+            ServerConfig { vision, allowed_origins, chunk_cache_bytes, encoding, ..ServerConfig::default() };
         let ended = crate::run(listener, storage, config, asked_to_stop).await;
         ended.map_err(|error| Failure::of(FAILED, &error))
     }

@@ -43,6 +43,7 @@ fn wrong_usage_is_told_and_nothing_is_made() {
         &["play", "x", "--rate", "fast"],
         &["ls", "--database", "mysql://localhost/x"],
         &["rm"],
+        &["serve", "--codec", "bounded"],
     ] {
         let ended = run_in(folder.path(), wrong);
         assert_eq!(ended.code, 2, "{wrong:?}: {}", ended.said);

@@ -279,3 +279,21 @@ async fn a_message_beyond_the_limit_ends_its_connection_but_not_the_recording() 
     assert_eq!(finalized.session.frame_count, 1);
     assert_eq!(finalized.session.status.as_str(), "completed");
 }
+
+#[tokio::test]
+async fn sessions_are_kept_as_their_starter_or_the_server_says() {
+    let server = TestServer::start_with(|config| config.encoding = posesession_core::Encoding::Json).await;
+    let bounded: StartRecording =
+        serde_json::from_value(json!({"name": "said", "max_error": {"x": 0.001}})).unwrap();
+    for (start, codec, max_error) in
+        [(named("unsaid"), "json", Value::Null), (bounded, "bounded", json!({"x": 0.001}))]
+    {
+        let mut client = RecordClient::connect(&server.ws("/ws/pose")).await.unwrap();
+        let id = soon(client.start_recording(&start)).await.unwrap();
+        send_frames(&mut client, 30, JPEG).await;
+        soon(client.stop_recording(None)).await.unwrap();
+        let session = server.json(&format!("/api/sessions/{id}")).await;
+        assert_eq!((&session["codec"], &session["max_error"]), (&json!(codec), &max_error));
+        assert_eq!(session["frame_count"], 30);
+    }
+}

@@ -31,6 +31,15 @@ export function formatBytes(bytes) {
 }
 
 /**
+ * @param {{ max_error?: Record<string, number> }} session
+ * @returns {string} `lossless`, or `±0.00005 in x, ±0.002 in confidence`
+ */
+export function formatExactness({ max_error }) {
+  const bounds = Object.entries(max_error ?? {});
+  return bounds.map(([channel, bound]) => `±${Number(bound.toPrecision(3))} in ${channel}`).join(", ") || "lossless";
+}
+
+/**
  * @param {string} rfc3339
  * @returns {string} in the reader's own way and time zone
  */

@@ -32,7 +32,8 @@ import { frameFromJson } from "./json_frame.js";
  * @property {Record<string, unknown>} [metadata]
  * @property {string} [stream]
  * @property {number} [pre_roll] seconds from before the start
- * @property {Record<string, number>} [max_error] channel -> bound
+ * @property {Record<string, number>} [max_error] how far stored values may be from those sent: channel or component.channel -> bound, in its unit
+ * @property {"columnar" | "bounded" | "json"} [codec] how the session is kept; `bounded` where there is a `max_error`
  * @property {{ mime: string }} [video]
  *
  * @typedef {object} RecordEvents

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatBytes, formatDate, formatTime } from "../js/format.js";
+import { formatBytes, formatDate, formatExactness, formatTime } from "../js/format.js";
 
 test("times show minutes, seconds and tenths, hours where there are any", () => {
   assert.equal(formatTime(0), "0:00.0");
@@ -22,4 +22,10 @@ test("sizes grow through their units", () => {
 test("what is no date is a dash", () => {
   assert.equal(formatDate("yesterday"), "–");
   assert.match(formatDate("2026-03-04T05:06:07Z"), /2026/);
+});
+
+test("how far values may be off", () => {
+  assert.equal(formatExactness({}), "lossless");
+  assert.equal(formatExactness({ max_error: { x: 0.25, confidence: 1 / 512 } }), "±0.25 in x, ±0.00195 in confidence");
+  assert.equal(formatExactness({ max_error: { x: 5e-5 } }), "±0.00005 in x");
 });

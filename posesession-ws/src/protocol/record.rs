@@ -1,6 +1,8 @@
 //! The record protocol's JSON messages: `/ws/pose`.
 
-use posesession_core::{Landmarks, SentPose, SessionId, SessionStatus, Skeleton, SkeletonError, Timestamp};
+use posesession_core::{
+    Landmarks, MaxError, SentPose, SessionId, SessionStatus, Skeleton, SkeletonError, Timestamp,
+};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -142,9 +144,12 @@ pub struct StartRecording {
     /// Not there yet: answered with `unsupported`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_roll: Option<f64>,
-    /// Not there yet: answered with `unsupported`.
+    /// How far stored values may be from those that are sent, by channel; absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_error: Option<Map<String, Value>>,
+    pub max_error: Option<MaxError>,
+    /// How the session is kept: `columnar`, `bounded` or `json`; absent: as `max_error` or the server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
 }
 
 /// What the pieces of video are.

@@ -390,16 +390,8 @@ impl<T: Transport> Connection<T> {
     }
 
     async fn start(&mut self, start: StartRecording) -> Answer {
-        let unsupported = match (&start.pre_roll, &start.max_error) {
-            (Some(_), _) => Some("pre_roll"),
-            (None, Some(_)) => Some("max_error"),
-            (None, None) => None,
-        };
-        if let Some(field) = unsupported {
-            return Err(ProtocolError::new(
-                ErrorCode::Unsupported,
-                format!("`{field}` is not supported yet"),
-            ));
+        if start.pre_roll.is_some() {
+            return Err(ProtocolError::new(ErrorCode::Unsupported, "`pre_roll` is not supported yet"));
         }
         let name = self.own_stream(start.stream.clone());
         let stream = self.service.stream(&name)?;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::SinkExt;
-use posesession_core::{MarkerKind, SessionId, Timestamp};
+use posesession_core::{Encoding, MarkerKind, SessionId, Timestamp};
 use posesession_store::{RecordedVideo, SessionStore};
 use posesession_ws::protocol::{BinaryVideo, StartRecording};
-use posesession_ws::{Message, RecordClient, RecordEvent, in_process};
+use posesession_ws::{Message, RecordClient, RecordEvent, RecordOptions, in_process};
 use serde_json::json;
 
 use crate::harness::{Client, House, frame, session_id};
@@ -105,13 +105,78 @@ async fn what_is_not_there_yet_is_unsupported() {
     let mut client = house.connect().await;
     for command in [
         json!({ "type": "start_recording", "name": "x", "pre_roll": 2.0 }),
-        json!({ "type": "start_recording", "name": "x", "max_error": { "x": 0.1 } }),
         json!({ "type": "publish", "pre_roll_max": 5 }),
         json!({ "type": "start_recording", "name": "x", "video": { "mime": "video/x-matroska" } }),
     ] {
         let answer = client.ask(command.clone()).await;
         assert_eq!(answer["code"], "unsupported", "{command} -> {answer}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_has_the_encoding_that_was_asked_for() {
+    for (asked, codec, max_error) in [
+        (json!({}), "columnar", json!(null)),
+        (json!({ "codec": "json" }), "json", json!(null)),
+        (json!({ "max_error": { "x": 0.01 } }), "bounded", json!({ "x": 0.01 })),
+        (json!({ "codec": "bounded", "max_error": { "x": 0.01 } }), "bounded", json!({ "x": 0.01 })),
+    ] {
+        let house = House::new();
+        let mut client = house.connect().await;
+        let mut start = json!({ "type": "start_recording", "name": "asked" });
+        start.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+        let created = client.ask(start).await;
+        let session = session_id(&created);
+        for n in 0..30 {
+            client.frame(n).await;
+        }
+        let finalized = client.stop().await;
+        for told in [&created["session"], &finalized["session"]] {
+            assert_eq!((&told["codec"], &told["max_error"]), (&json!(codec), &max_error), "{asked}");
+        }
+        let mut replay = house.replay(session, Default::default());
+        let told = replay.expect("session").await;
+        assert_eq!((&told["session"]["codec"], &told["session"]["max_error"]), (&json!(codec), &max_error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encoding_that_is_none_is_refused() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    for (encoding, words) in [
+        (json!({ "codec": "zip" }), "`zip` is no codec for a session"),
+        (json!({ "codec": "bounded" }), "needs `max_error`"),
+        (json!({ "codec": "json", "max_error": { "x": 0.1 } }), "is lossless"),
+        (json!({ "max_error": { "x": -1 } }), "`max_error` of `x` is -1"),
+        (json!({ "max_error": { "q": 1 } }), "`q`"),
+        (json!({ "max_error": 5 }), "not as specified"),
+    ] {
+        let mut start = json!({ "type": "start_recording", "name": "asked" });
+        start.as_object_mut().unwrap().extend(encoding.as_object().unwrap().clone());
+        let refused = client.ask(start).await;
+        assert_eq!(refused["code"], "bad_message", "{encoding} -> {refused}");
+        assert!(refused["message"].as_str().unwrap().contains(words), "{encoding} -> {refused}");
+    }
+    // A bound of a channel that poses turn out not to have ends the recording, with its name.
+    let start = json!({ "type": "start_recording", "name": "flat", "max_error": { "z": 0.1 } });
+    assert_eq!(client.ask(start).await["type"], "session_created");
+    client.frame(0).await;
+    let told = client.expect("error").await;
+    assert!(told["message"].as_str().unwrap().contains("`z`"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_whose_starter_does_not_say_is_kept_as_the_server_is_told() {
+    let options = RecordOptions { encoding: Encoding::Json, ..RecordOptions::default() };
+    let house = House::with(options);
+    let mut client = house.connect().await;
+    let session = client.start("unsaid").await;
+    client.frame(0).await;
+    client.stop().await;
+    assert_eq!(house.store.read_session(session).await.unwrap().encoding, Encoding::Json);
+    let start = json!({ "type": "start_recording", "name": "said", "codec": "columnar" });
+    assert_eq!(client.ask(start).await["session"]["codec"], "columnar");
 }
 
 #[tokio::test(start_paused = true)]

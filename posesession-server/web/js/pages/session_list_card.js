@@ -2,7 +2,7 @@
 // A session in, its card out: the picture of its body, what it is, and what can be done with it.
 
 import { element } from "../element.js";
-import { formatBytes, formatDate, formatTime } from "../format.js";
+import { formatBytes, formatDate, formatExactness, formatTime } from "../format.js";
 import { icon } from "../icons.js";
 
 /**
@@ -116,6 +116,7 @@ export class SessionCard {
     setText(this.#date, formatDate(session.created_at));
     const frames = session.frame_count === 1 ? "1 frame" : `${session.frame_count.toLocaleString()} frames`;
     setText(this.#figures, `${frames} · ${formatBytes(session.stored_bytes)}`);
+    this.#figures.title = `kept as ${session.codec}, ${formatExactness(session)}`;
     this.#showTags(tagsOf(session));
     for (const [action, , label] of ACTIONS) {
       const button = this.button(action);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posesession_core::{CommandError, SessionId, SessionStatus};
+use posesession_core::{CommandError, Encoding, SessionId, SessionStatus};
 use posesession_store::{NewSession, SessionChange, VideoType};
 use serde_json::{Map, json};
 
@@ -73,6 +73,9 @@ impl StreamActor {
                 return Err(ProtocolError::new(ErrorCode::Unsupported, "this server keeps no video"));
             }
         }
+        let declared = Encoding::declared(start.codec.as_deref(), start.max_error);
+        let declared =
+            declared.map_err(|error| ProtocolError::new(ErrorCode::BadMessage, error.to_string()))?;
         let mut metadata = start.metadata;
         if let Some(video) = &start.video {
             metadata.insert("video".to_owned(), json!({ "mime": video.mime }));
@@ -82,6 +85,7 @@ impl StreamActor {
             created_at: self.service.inner.clock.wall(),
             metadata,
             skeleton: self.skeleton.as_deref().cloned(),
+            encoding: declared.unwrap_or_else(|| self.service.inner.options.encoding.clone()),
             ..NewSession::named(&start.name)
         };
         let created = self.service.inner.store.create_session(new).await;
