@@ -304,6 +304,32 @@ async fn an_exported_file_is_a_store_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_small_sessions_file_is_hardly_larger_than_its_frames() {
+    let folder = TempDir::new().unwrap();
+    let store = MemoryStore::new();
+    let skeleton = Skeleton::preset("mediapipe_33").unwrap();
+    let new = NewSession { skeleton: Some(skeleton.clone()), ..NewSession::named("Squat") };
+    let id = store.create_session(new).await.unwrap().id;
+    let term = store.begin_term(id).await.unwrap();
+    let camera = SyntheticPose::new(&skeleton, 30.0);
+    let mut chunk = Chunk::new(0, skeleton.layout());
+    for n in 0..256 {
+        let (timestamp, pose) = camera.frame(n);
+        chunk.push(timestamp, &pose).unwrap();
+    }
+    store.append(id, term, &Batch { chunk: Some(chunk), ..Batch::default() }).await.unwrap();
+    let session = store.finish(id, term, SessionStatus::Completed).await.unwrap();
+    let path = folder.path().join("squat.db");
+    export_session_file(Place { sessions: &store, media: None }, id, &path, &mut |_| {}).await.unwrap();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes < session.stored_bytes + 32_768, "{bytes} for {} of frames", session.stored_bytes);
+    // Small pages are pages like any other to a store.
+    let opened = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(opened.read_session(id).await.unwrap().frame_count, 256);
+    opened.create_session(NewSession::named("Another")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_store_opened_to_be_read_only_refuses_to_write() {
     let two = Two::new().await;
     let (id, path) = exported(&two).await;

@@ -11,7 +11,7 @@ use crate::SqliteStore;
 use crate::error::StoreError;
 use crate::media::{MediaError, MediaStore};
 use crate::query::SessionQuery;
-use crate::sqlite::connection::{Access, snapshot};
+use crate::sqlite::connection::{Access, session_snapshot};
 use crate::sqlite::snapshot::{put_in_place, scratch_folder};
 use crate::store::SessionStore as _;
 
@@ -47,7 +47,7 @@ pub async fn export_session_file(
     // The draft's pages lie as they were written; the snapshot has them in the order of their content.
     let target = path.clone();
     let finish = move || -> Result<(), SessionFileError> {
-        snapshot(&draft, &done).map_err(|failure| failure.during("write the session's file"))?;
+        session_snapshot(&draft, &done).map_err(|failure| failure.during("write the session's file"))?;
         let moved = put_in_place(&done, &target);
         moved.map_err(|source| SessionFileError::File { operation: "write", path: target, source })
     };
