@@ -57,6 +57,8 @@ pub fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, Duration)> {
 pub struct Measured {
     pub name: &'static str,
     pub bytes_33: f64,
+    /// Of the file that is written to, where it is another one than is handed on.
+    pub growing_bytes_33: f64,
     pub bytes_543: f64,
     pub write: Times,
     pub read: Times,
@@ -86,6 +88,10 @@ pub fn formats(folder: &Path, extent: Extent, recordings: &[Frames; 2]) -> Outco
     for (format, measured) in formats.iter().zip(&mut measured) {
         say(&format!("size of {}", format.name()));
         measured.bytes_33 = bytes_a_frame(format.as_ref(), folder, &recordings[0])?;
+        let store = folder.join("size");
+        format.write(&store, &recordings[0])?;
+        measured.growing_bytes_33 = size_of(&store) as f64 / recordings[0].len() as f64;
+        remove(&store)?;
         measured.bytes_543 = bytes_a_frame(format.as_ref(), folder, &recordings[1])?;
     }
     let frames = long(&recordings[0], 0, extent.frames);
@@ -168,14 +174,16 @@ fn seeks(
 /// Writes a real recording, as it is, and says how large the file is.
 fn bytes_a_frame(format: &dyn Format, folder: &Path, frames: &Frames) -> Outcome<f64> {
     let path = folder.join("size");
-    format.write(&path, frames)?;
-    let mut bytes = 0;
-    for file in files_of(&path) {
-        bytes += fs::metadata(file).map_or(0, |metadata| metadata.len());
-    }
+    format.hand_on(&path, frames)?;
+    let bytes = size_of(&path);
     check(format, format.read(&path, &frames.skeleton)?, frames)?;
     remove(&path)?;
     Ok(bytes as f64 / frames.len() as f64)
+}
+
+/// How large a file is, with what is beside it.
+fn size_of(path: &Path) -> u64 {
+    files_of(path).iter().map(|file| fs::metadata(file).map_or(0, |metadata| metadata.len())).sum()
 }
 
 /// A format that gives back other frames than it was given has not won anything.

@@ -24,6 +24,11 @@ pub trait Format: Sync {
     /// Writes a new file; on return it is whole and on the disk.
     fn write(&self, path: &Path, frames: &Frames) -> Outcome<()>;
 
+    /// Writes a new file as it is handed on, where that is another one.
+    fn hand_on(&self, path: &Path, frames: &Frames) -> Outcome<()> {
+        self.write(path, frames)
+    }
+
     /// Opens the file and reads all of it into timestamps and values, one array each.
     fn read(&self, path: &Path, skeleton: &Skeleton) -> Outcome<(Vec<i64>, Vec<f32>)>;
 

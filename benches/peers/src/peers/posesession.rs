@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 
 use posesession::core::{Chunk, ChunkColumns, ChunkIndex, Encoding, SessionId, Skeleton, Timestamp, decode};
 use posesession::store::{BulkAppend, COMPACT_FRAMES};
-use posesession::{ChunkQuery, NewSession, SessionStatus, SessionStore, SqliteStore};
+use posesession::{
+    ChunkQuery, NewSession, Place, SessionStatus, SessionStore, SqliteStore, export_session_file,
+};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -99,6 +102,18 @@ impl Format for Posesession {
             store.finish(session.id, term, SessionStatus::Completed).await?;
             store.close().await;
             Ok(())
+        })
+    }
+
+    /// A session file: a store of one session, without what a store needs to grow fast.
+    fn hand_on(&self, path: &Path, frames: &Frames) -> Outcome<()> {
+        let folder = TempDir::new()?;
+        let store = folder.path().join("store.db");
+        self.write(&store, frames)?;
+        runtime().block_on(async {
+            let store = SqliteStore::open(&store).await?;
+            let from = Place { sessions: &store, media: None };
+            Ok(export_session_file(from, SESSION, path, &mut |_| {}).await?)
         })
     }
 
