@@ -38,9 +38,10 @@ const SETTINGS: &str = "
 const WRITER_SETTINGS: &str = "PRAGMA cache_size = -16384;";
 
 /// Session files that hold less than this have small pages: each table and index takes a page at least, and most of them are
-/// nearly empty. In a large file that is nothing, and large pages are read faster.
+/// nearly empty. Nor do they know where each page belongs, which is for files that shrink. In a large file that is nothing, and
+/// large pages are read faster.
 const SMALL_FILE_BYTES: f64 = 4e6;
-const SMALL_PAGES: &str = "PRAGMA page_size = 512;";
+const SMALL_PAGES: &str = "PRAGMA page_size = 512; PRAGMA auto_vacuum = NONE;";
 
 /// How long a statement waits for another process's lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
