@@ -51,7 +51,8 @@ fn files_stay_under_500_lines_without_their_tests() {
         let is_test = path
             .components()
             .any(|part| ["tests", "test", "tests.rs"].iter().any(|t| part.as_os_str() == *t));
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // Tests in the file itself stand at its end.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         assert!(is_test || code.lines().count() <= MAX_LINES, "{} is too long", path.display());
     }
 }

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use posesession_core::{
-    ChannelBounds, Chunk, ChunkExtent, ChunkHeader, EncodedChunk, Encoding, Layout, Lossless, MaxError,
-    SessionId, SessionRecording, SessionStatus, Skeleton, Timestamp, peek, verify,
+    Chunk, ChunkExtent, ChunkHeader, EncodedChunk, Encoding, Layout, Lossless, MaxError, SessionId,
+    SessionRecording, SessionStatus, Skeleton, Timestamp, peek, verify,
 };
 use serde_json::{Map, Value};
 
-use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::media::RecordedVideo;
 use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, Term};
@@ -216,31 +215,6 @@ pub(crate) fn begin(id: SessionId, status: SessionStatus) -> Result<SessionStatu
 pub(crate) fn last_status(status: SessionStatus) -> Result<(), StoreError> {
     if status.is_live() {
         return Err(bad(format!("a session can't be finished as `{status}`, which takes more frames")));
-    }
-    Ok(())
-}
-
-/// Checks that the values of encoded chunks are no further off than their session tells.
-pub(crate) fn exactness(session: &SessionRecording, run: &EncodedRun) -> Result<(), StoreError> {
-    let told = match (session.encoding.max_error(), &session.skeleton) {
-        (Some(max_error), Some(skeleton)) => {
-            max_error.bounds(skeleton).map_err(|error| bad(error.to_string()))?
-        }
-        _ => ChannelBounds::default(),
-    };
-    for header in run.encoded().iter().map(|encoded| &encoded.header).filter(|header| header.row_count > 0) {
-        for (component, part) in header.layout.parts.iter().enumerate() {
-            for channel in (0..part.channels).map(usize::from) {
-                let own = header.bounds.of(component, channel).unwrap_or(0.0);
-                let most = told.of(component, channel).unwrap_or(0.0);
-                if own > most {
-                    return Err(bad(format!(
-                        "the encoded chunk's values may be off by {own}, where the session tells at most {most}: create it \
-                         with a `max_error`"
-                    )));
-                }
-            }
-        }
     }
     Ok(())
 }

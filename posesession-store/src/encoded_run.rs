@@ -1,8 +1,8 @@
 //! Consecutive encoded chunks that are known to be right. Bytes or frames in, what a store takes as it is out.
 
 use posesession_core::{
-    Chunk, ChunkError, ChunkExtent, ChunkHeader, Codec, CodecError, EncodedChunk, Encoding, Layout, Skeleton,
-    decode, encode, encode_at_rest, peek,
+    ChannelBounds, Chunk, ChunkError, ChunkExtent, ChunkHeader, Codec, CodecError, EncodedChunk, Encoding,
+    Layout, SessionRecording, Skeleton, decode, encode, encode_at_rest, peek,
 };
 
 use crate::checks::{Frames, bad};
@@ -120,6 +120,32 @@ impl EncodedRun {
 
     pub(crate) fn encoded(&self) -> &[Encoded] {
         &self.chunks
+    }
+
+    /// Checks that the values are no further off than their session tells.
+    pub(crate) fn check_exactness(&self, session: &SessionRecording) -> Result<(), StoreError> {
+        let told = match (session.encoding.max_error(), &session.skeleton) {
+            (Some(max_error), Some(skeleton)) => {
+                max_error.bounds(skeleton).map_err(|error| bad(error.to_string()))?
+            }
+            _ => ChannelBounds::default(),
+        };
+        for header in self.chunks.iter().map(|encoded| &encoded.header).filter(|header| header.row_count > 0)
+        {
+            for (component, part) in header.layout.parts.iter().enumerate() {
+                for channel in (0..part.channels).map(usize::from) {
+                    let own = header.bounds.of(component, channel).unwrap_or(0.0);
+                    let most = told.of(component, channel).unwrap_or(0.0);
+                    if own > most {
+                        return Err(bad(format!(
+                            "the encoded chunk's values may be off by {own}, where the session tells at most {most}: create it \
+                             with a `max_error`"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns what the checks of an append need to know.

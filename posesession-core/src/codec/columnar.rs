@@ -12,7 +12,7 @@ use super::header::{ChunkHeader, timestamp};
 use super::images::{self, ImageTable};
 use super::quantised::Quantised;
 use super::raw::out_of_range;
-use super::streams::{StreamReader, StreamWriter};
+use super::streams::{StreamReader, StreamWriter, delta_order};
 use super::track_order::{ChannelPlace, TrackOrder};
 
 pub(super) fn encode(chunk: &Chunk, bounds: &ChannelBounds, level: u8) -> Result<Vec<u8>, CodecError> {
@@ -30,7 +30,7 @@ pub(super) fn encode(chunk: &Chunk, bounds: &ChannelBounds, level: u8) -> Result
         order.gather(chunk.values(), channel.place, &mut column);
         match channel.bound {
             Some(bound) => quantised.put(&mut streams, &column, channel.place.keypoints, bound)?,
-            None => put_lossless(&mut streams, &column)?,
+            None => streams.put_floats(&column)?,
         }
     }
     if let Some(table) = ImageTable::of(chunk)? {
@@ -61,33 +61,6 @@ fn channels(layout: &Layout, bounds: &ChannelBounds) -> impl Iterator<Item = Cha
             bound: bounds.of(component, channel),
         })
     })
-}
-
-/// Writes a column of floats as one stream.
-pub(super) fn put_lossless(streams: &mut StreamWriter, column: &[f32]) -> Result<(), CodecError> {
-    streams.put("values", column, delta_order(column.iter().map(|&value| ordered_bits(value))))
-}
-
-/// Returns the bits of a float as a number that rises with it, as `pco` sees floats.
-fn ordered_bits(value: f32) -> i64 {
-    let bits = value.to_bits();
-    i64::from(if bits >> 31 == 0 { bits | 1 << 31 } else { !bits })
-}
-
-/// Returns whether first or second differences of the numbers are smaller, by their bits.
-///
-/// `pco` finds this out by compressing samples, which takes longer than the compression itself.
-fn delta_order(numbers: impl Iterator<Item = i64>) -> usize {
-    let bits = |n: i64| u64::from(64 - n.unsigned_abs().leading_zeros());
-    let (mut last, mut last_step) = (0, 0);
-    let (mut first_bits, mut second_bits) = (0, 0);
-    for number in numbers {
-        let step = number.wrapping_sub(last);
-        first_bits += bits(step);
-        second_bits += bits(step.wrapping_sub(last_step));
-        (last, last_step) = (number, step);
-    }
-    if second_bits < first_bits { 2 } else { 1 }
 }
 
 /// Writes the images' numbers, frames and offsets as differences from the most likely: the next frame, and the end of

@@ -9,7 +9,6 @@
 use std::ops::Range;
 
 use super::CodecError;
-use super::columnar::put_lossless;
 use super::header::to_u32;
 use super::streams::{StreamReader, StreamWriter};
 
@@ -50,7 +49,7 @@ impl Quantised {
     ) -> Result<(), CodecError> {
         let Some(step) = step_for(column, bound) else {
             streams.payload.extend_from_slice(&0_f64.to_le_bytes());
-            return put_lossless(streams, column);
+            return streams.put_floats(column);
         };
         let rows = column.len() / keypoints.max(1);
         self.quantise(column, rows, step, bound);

@@ -63,7 +63,7 @@ impl Entry {
         decoded: &[Chunk],
     ) -> Result<Appended, StoreError> {
         let plan = self.plan(term, Some(&run.frames()), None)?;
-        checks::exactness(&self.recording, run)?;
+        run.check_exactness(&self.recording)?;
         for (encoded, chunk) in run.encoded().iter().zip(decoded) {
             if plan == AppendPlan::Again {
                 self.compare(chunk)?;

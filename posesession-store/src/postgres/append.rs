@@ -137,7 +137,7 @@ async fn plan<'a>(
         }
         (AppendPlan::Next, Some(run)) => {
             if run.is_bounded() {
-                checks::exactness(&sessions::read(db, request.id).await?, run)?;
+                run.check_exactness(&sessions::read(db, request.id).await?)?;
             }
             for encoded in run.encoded() {
                 if encoded.is_at_rest() && compacted_frames == encoded.extent.first_frame {

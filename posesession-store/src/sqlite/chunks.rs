@@ -49,7 +49,7 @@ pub(super) fn append(
         }
         (AppendPlan::Next, Some(run)) => {
             if run.is_bounded() {
-                checks::exactness(&sessions::read(db, id)?, run)?;
+                run.check_exactness(&sessions::read(db, id)?)?;
             }
             for encoded in run.encoded() {
                 insert(db, row.key, encoded)?;
