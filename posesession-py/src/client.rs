@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 
 use crate::convert::session_id;
 use crate::errors::{self, bad_argument};
-use crate::record::{NativePublication, NativeRecording, Start};
+use crate::record::{AskedEncoding, NativePublication, NativeRecording, Start};
 use crate::replay::{Begin, NativeReplay, patience};
 use crate::runtime::wait;
 
@@ -59,7 +59,7 @@ impl NativeClient {
         format!("http://{}", self.authority)
     }
 
-    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None, stream="default", take_over=false))]
+    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None, max_error=None, codec=None, stream="default", take_over=false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn record(
         &self,
@@ -69,10 +69,13 @@ impl NativeClient {
         description: &str,
         metadata: Option<&Bound<'_, PyDict>>,
         fps: Option<f64>,
+        max_error: Option<&Bound<'_, PyDict>>,
+        codec: Option<String>,
         stream: &str,
         take_over: bool,
     ) -> PyResult<NativeRecording> {
-        let mut start = Start::new(name, skeleton, description, metadata, fps)?;
+        let encoding = AskedEncoding::new(max_error, codec)?;
+        let mut start = Start::new(name, skeleton, description, metadata, fps, encoding)?;
         start.publish.stream = Some(stream.to_owned());
         start.publish.take_over = take_over;
         let url = format!("ws://{}/ws/pose", self.authority);
@@ -89,7 +92,7 @@ impl NativeClient {
         fps: Option<f64>,
         take_over: bool,
     ) -> PyResult<NativePublication> {
-        let mut start = Start::new(String::new(), skeleton, "", None, fps)?;
+        let mut start = Start::new(String::new(), skeleton, "", None, fps, AskedEncoding::default())?;
         start.publish.stream = Some(stream);
         start.publish.take_over = take_over;
         let url = format!("ws://{}/ws/pose", self.authority);

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
-use posesession_core::{SessionId, SessionRecording, SessionStatus, Skeleton};
+use posesession_core::{Encoding, MaxError, SessionId, SessionRecording, SessionStatus, Skeleton};
 use posesession_store::SessionStore;
 use posesession_ws::protocol::{Publish, SkeletonRef, StartRecording};
 use posesession_ws::{ClientError, RecordClient, Transport};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde_json::Value;
 
 pub(crate) use self::publication::NativePublication;
 
@@ -55,10 +57,12 @@ impl Start {
         name: String,
         skeleton: Option<&Bound<'_, PyAny>>,
         description: &str,
-        metadata: Option<&Bound<'_, pyo3::types::PyDict>>,
+        metadata: Option<&Bound<'_, PyDict>>,
         fps: Option<f64>,
+        encoding: AskedEncoding,
     ) -> PyResult<Self> {
         let skeleton = skeleton.map(crate::convert::skeleton).transpose()?;
+        encoding.check(skeleton.as_ref())?;
         if fps.is_some_and(|fps| !(fps.is_finite() && fps > 0.0)) {
             return Err(errors::bad_argument("`fps` is a number above 0"));
         }
@@ -75,10 +79,38 @@ impl Start {
                 name,
                 description: description.to_owned(),
                 metadata: metadata.map(crate::convert::to_json).transpose()?.unwrap_or_default(),
+                max_error: encoding.max_error,
+                codec: encoding.codec,
                 ..StartRecording::default()
             },
             skeleton,
         })
+    }
+}
+
+/// How a session is to be kept, as Python says it.
+#[derive(Debug, Default)]
+pub(crate) struct AskedEncoding {
+    codec: Option<String>,
+    max_error: Option<MaxError>,
+}
+
+impl AskedEncoding {
+    /// Reads what Python gives.
+    pub(crate) fn new(max_error: Option<&Bound<'_, PyDict>>, codec: Option<String>) -> PyResult<Self> {
+        let max_error = max_error.map(crate::convert::to_json).transpose()?;
+        let max_error = max_error.map(|bounds| serde_json::from_value(Value::Object(bounds))).transpose();
+        let max_error = max_error.map_err(|error| errors::bad_argument(format!("`max_error`: {error}")))?;
+        Ok(Self { codec, max_error })
+    }
+
+    /// Refuses what is no encoding before anything is begun.
+    fn check(&self, skeleton: Option<&Skeleton>) -> PyResult<()> {
+        Encoding::declared(self.codec.as_deref(), self.max_error.clone()).map_err(errors::bad_argument)?;
+        if let (Some(max_error), Some(skeleton)) = (&self.max_error, skeleton) {
+            max_error.bounds(skeleton).map_err(errors::bad_argument)?;
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::arrow;
 use crate::convert::{session_id, timestamp, to_json, to_python};
 use crate::errors::{self, bad_argument};
 use crate::place::{self, Place};
-use crate::record::{NativeRecording, Start};
+use crate::record::{AskedEncoding, NativeRecording, Start};
 use crate::replay::{Begin, NativeReplay};
 use crate::runtime::{Owner, runtime, wait};
 use crate::transfer::{self, FileFormat};
@@ -188,7 +188,8 @@ impl NativeStore {
         arrays::read(py, &self.store()?, session_id(id)?, component, first..end.unwrap_or(u64::MAX))
     }
 
-    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None))]
+    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None, max_error=None, codec=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn record(
         &self,
         py: Python<'_>,
@@ -197,9 +198,12 @@ impl NativeStore {
         description: &str,
         metadata: Option<&Bound<'_, PyDict>>,
         fps: Option<f64>,
+        max_error: Option<&Bound<'_, PyDict>>,
+        codec: Option<String>,
     ) -> PyResult<NativeRecording> {
         let place = self.open_place()?;
-        let start = Start::new(name, skeleton, description, metadata, fps)?;
+        let encoding = AskedEncoding::new(max_error, codec)?;
+        let start = Start::new(name, skeleton, description, metadata, fps, encoding)?;
         let (server_end, client_end) = in_process(QUEUE);
         let recordings = place.recordings.clone();
         // What the recording has to say, the client's end hears.

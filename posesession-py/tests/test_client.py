@@ -139,3 +139,14 @@ def test_a_stream_is_published_without_being_recorded(server: ps.Server) -> None
     assert client.sessions() == []
     with pytest.raises(ps.errors.RecordingStateError, match="publish it anew"):
         stream.push(1.0, values[0])
+
+
+def test_a_session_over_the_network_is_as_exact_as_it_says(server: ps.Server) -> None:
+    times, values = squat()
+    with server.connect().record("Squat", skeleton="mediapipe_33", max_error={"x": 0.01}) as recording:
+        for time, keypoints in zip(times, values):
+            recording.push(time, keypoints)
+    session = recording.session
+    assert (session.codec, session.max_error) == ("bounded", {"x": 0.01})
+    off = np.abs(session.keypoints[:, 0].astype(np.float64) - values)
+    assert off[..., 0].max() <= 0.01 and off[..., 1:].max() == 0

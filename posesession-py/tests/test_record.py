@@ -200,3 +200,37 @@ def test_closing_twice_is_fine(demo: ps.Session, store: ps.Store) -> None:
     record(store, *squat(2))
     store.close()
     store.close()
+
+
+def test_a_session_is_as_exact_as_it_says(store: ps.Store) -> None:
+    times, values = squat(600)
+    whole = record(store, times, values)
+    assert (whole.codec, whole.max_error) == ("columnar", {})
+    bounds = {"x": 5e-5, "y": 5e-5, "confidence": 1 / 512}
+    with store.record("Squat", skeleton="mediapipe_33", max_error=bounds) as recording:
+        for time, keypoints in zip(times, values):
+            recording.push(time, keypoints)
+    bounded = recording.session
+    assert (bounded.codec, bounded.max_error) == ("bounded", bounds)
+    off = np.abs(bounded.keypoints[:, 0].astype(np.float64) - values)
+    assert (off.max((0, 1)) <= [5e-5, 5e-5, 0.0, 1 / 512]).all() and off.max() > 0
+    assert bounded.stored_bytes < whole.stored_bytes
+    with store.record("Squat", skeleton="mediapipe_33", codec="json") as recording:
+        recording.push(0.0, values[0])
+    assert recording.session.codec == "json"
+    np.testing.assert_array_equal(recording.session.keypoints[0, 0], values[0])
+
+
+def test_an_encoding_that_is_none_is_refused(store: ps.Store) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"codec": "zip"}, "`zip` is no codec"),
+        ({"codec": "bounded"}, "needs `max_error`"),
+        ({"codec": "json", "max_error": {"x": 0.1}}, "lossless"),
+        ({"max_error": {"x": -1.0}}, "`x` is -1"),
+        ({"max_error": {"x": "far"}}, "max_error"),
+        ({"max_error": {"q": 0.1}}, "`q`"),
+    ]
+    for options, words in wrong:
+        with pytest.raises(ps.errors.BadArgumentError, match=words):
+            store.record("Wrong", skeleton="mediapipe_33", **options)
+    assert len(store.sessions()) == 0

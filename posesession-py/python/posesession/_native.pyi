@@ -6,7 +6,8 @@ Common to all of it:
 - All objects can be used from several threads at once.
 - Objects don't survive `os.fork()`: in the child they raise `ClosedError`. Open them there.
 - Facts are dicts of what the HTTP API calls a session: `id` (a UUID as text), `name`, `description`, `created_at` (RFC 3339), `duration`
-  (s), `frame_count`, `user_id`, `video_file_path`, `status`, `metadata`, `skeleton` (dict or None), `stored_bytes`.
+  (s), `frame_count`, `user_id`, `video_file_path`, `status`, `metadata`, `skeleton` (dict or None), `stored_bytes`, `codec`,
+  and where values may be off `max_error` (dict).
 - Times are float seconds within the session, exact to the microsecond. Only those that a recording takes are of the streamer's own
   clock.
 - Everything that fails raises a class of `posesession.errors`; files that can't be opened and addresses that can't be listened on, `OSError`.
@@ -176,6 +177,8 @@ class NativeStore:
         description: str = "",
         metadata: dict[str, Any] | None = None,
         fps: float | None = None,
+        max_error: dict[str, float] | None = None,
+        codec: str | None = None,
     ) -> NativeRecording:
         """Begin a session. `skeleton`: a preset's name, or a dict; None: inferred from the first frame with a person. `fps`: the rate that
         gaps are judged by until it is measured.
@@ -376,6 +379,8 @@ class NativeClient:
         description: str = "",
         metadata: dict[str, Any] | None = None,
         fps: float | None = None,
+        max_error: dict[str, float] | None = None,
+        codec: str | None = None,
         stream: str = "default",
         take_over: bool = False,
     ) -> NativeRecording:

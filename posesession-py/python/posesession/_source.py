@@ -12,6 +12,7 @@ from posesession import _native
 Facts: TypeAlias = dict[str, Any]
 LoopMode = Literal["none", "loop", "ping_pong"]
 FileFormat = Literal["sqlite", "jsonl", "csv", "csv-long"]
+Codec = Literal["columnar", "bounded", "json"]
 
 
 class Arrays(Protocol):

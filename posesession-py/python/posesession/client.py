@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from posesession import _native
 from posesession._http import Http
 from posesession._remote import RemoteSource
-from posesession._source import Facts
+from posesession._source import Codec, Facts
 from posesession.publication import Publication
 from posesession.recording import Recording
 from posesession.session import Session
@@ -88,6 +88,8 @@ class Client:
         description: str = "",
         metadata: dict[str, Any] | None = None,
         fps: float | None = None,
+        max_error: dict[str, float] | None = None,
+        codec: Codec | None = None,
         stream: str = "default",
         take_over: bool = False,
     ) -> Recording:
@@ -105,6 +107,8 @@ class Client:
             description=description,
             metadata=metadata,
             fps=fps,
+            max_error=max_error,
+            codec=codec,
             stream=stream,
             take_over=take_over,
         )

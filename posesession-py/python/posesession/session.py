@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posesession._frames import FrameArrays
 from posesession._progress import Progress, counting_bytes
-from posesession._source import Facts, FileFormat, LoopMode, Source
+from posesession._source import Codec, Facts, FileFormat, LoopMode, Source
 from posesession.component import ComponentView, FloatArray
 from posesession.errors import BadArgumentError, ComponentNotFoundError, FrameNotFoundError
 from posesession.frame import Frame
@@ -113,6 +113,16 @@ class Session:
     def stored_bytes(self) -> int:
         """How many bytes the whole session's poses have in the store, without media."""
         return int(self._facts["stored_bytes"])
+
+    @property
+    def codec(self) -> Codec:
+        """How the whole session's poses are kept: ``columnar``, ``bounded`` or ``json``."""
+        return cast("Codec", self._facts["codec"])
+
+    @property
+    def max_error(self) -> dict[str, float]:
+        """How far values may be from those that were recorded, for each channel by name, absolute and in its unit. Empty: no bit is lost."""
+        return {str(name): float(bound) for name, bound in self._facts.get("max_error", {}).items()}
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from posesession import _native
 from posesession._progress import Progress, counting_bytes
-from posesession._source import Facts, FileFormat, StoreSource
+from posesession._source import Codec, Facts, FileFormat, StoreSource
 from posesession.recording import Recording
 from posesession.session import Session
 from posesession.skeleton import Skeleton
@@ -117,18 +117,24 @@ class Store:
         description: str = "",
         metadata: dict[str, Any] | None = None,
         fps: float | None = None,
+        max_error: dict[str, float] | None = None,
+        codec: Codec | None = None,
     ) -> Recording:
         """Begins a session.
 
         `skeleton`: a preset's name (`Skeleton.presets`) or one of your own; None: inferred from the first person that is seen. `metadata`:
         facts of your own, JSON, searchable; ``image_width`` and ``image_height`` (px) say how large the camera's pictures are. `fps`: the
-        rate that gaps are judged by until it is measured.
+        rate that gaps are judged by until it is measured. `max_error`: how far stored values may be from those that were
+        recorded, for each channel by name (``{"x": 5e-5}``; ``"left_hand.x"`` for one component's alone), absolute and in its unit; the
+        session is about a third as large then. None: no bit is lost. `codec`: ``columnar``, ``bounded`` (where there is a `max_error`) or
+        ``json`` (for looking with SQL); None: as `max_error` says.
 
         Raises:
-            BadArgumentError: The skeleton is unknown or malformed.
+            BadArgumentError: The skeleton is unknown or malformed; a bound is not above 0 or of a channel that the skeleton doesn't have;
+                bounds are given for a lossless codec.
         """
         facts = skeleton.to_dict() if isinstance(skeleton, Skeleton) else skeleton
-        native = self._native.record(name, skeleton=facts, description=description, metadata=metadata, fps=fps)
+        native = self._native.record(name, skeleton=facts, description=description, metadata=metadata, fps=fps, max_error=max_error, codec=codec)
         recording = Recording(native, self.session)
         self._recordings.add(recording)
         return recording
