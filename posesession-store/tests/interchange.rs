@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use posesession_core::{
-    Batch, Chunk, ChunkQuery, Frame, Marker, MarkerKind, PoseData, SessionId, SessionStatus, Skeleton,
-    SyntheticPose, Timestamp,
+    Batch, Chunk, ChunkQuery, Encoding, Frame, Lossless, Marker, MarkerKind, MaxError, PoseData, SessionId,
+    SessionStatus, Skeleton, SyntheticPose, Timestamp,
 };
 use posesession_store::{
     FrameExport, FrameFormat, ImportError, ImportOptions, MemoryStore, NewSession, ReadError, ReadFrame,
-    ReadOptions, SessionQuery, SessionStore, import_frames, read_frames,
+    ReadOptions, SessionQuery, SessionStore, import_frames, read_frames, recode_session,
 };
 
 fn read_with(
@@ -327,6 +327,21 @@ async fn frames_and_times_of_a_round_trip_are_bit_exact_in_every_format() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn our_own_json_lines_tell_how_far_values_are_off() {
+    let store = Arc::new(MemoryStore::new());
+    let id = record(&*store, &Skeleton::preset("mediapipe_33").unwrap()).await;
+    let max_error = MaxError::new([("x", 0.01)]).unwrap();
+    let bounded = Encoding::Bounded { max_error: max_error.clone() };
+    recode_session(&*store, id, &bounded, &mut |_progress| {}).await.unwrap();
+    let file = exported(&store, id, FrameFormat::JsonLines).await;
+    let options = ImportOptions { fallback_name: "file".to_owned(), ..ImportOptions::default() };
+    let copy = import_frames(std::io::Cursor::new(file), FrameFormat::JsonLines, options, &*store).await;
+    let copy = copy.unwrap();
+    assert_eq!(copy.encoding, Encoding::Recoded { into: Lossless::Columnar, max_error });
+    assert!(frames(&*store, copy.id).await == frames(&*store, id).await);
 }
 
 #[tokio::test]
