@@ -96,8 +96,9 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
 
 fn open_read_only(path: &Path) -> Result<Connection, Failure> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // One transaction: what is looked at is the file at one moment, and it is locked once.
+    db.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; BEGIN;")?;
     let version = usize::try_from(check_origin(&db, path)?).unwrap_or(0);
-    db.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
     // The file may come from anywhere: a view or a trigger in the place of a table could do anything.
     if version == 0 || !expected_schemas(version)?.contains(&schema(&db)?) {
         return Err(StoreError::NotADatabase { path: path.to_owned() }.into());
@@ -105,7 +106,7 @@ fn open_read_only(path: &Path) -> Result<Connection, Failure> {
     if let Some(step) = AS_LATEST.get(version - 1) {
         db.execute_batch(step)?;
     }
-    db.execute_batch("PRAGMA query_only = ON;")?;
+    db.execute_batch("COMMIT; PRAGMA query_only = ON;")?;
     Ok(db)
 }
 
@@ -198,8 +199,9 @@ fn check_origin(db: &Connection, path: &Path) -> Result<i64, Failure> {
         }
         application => application?,
     };
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && (application != 0 || tables > 0) {
+    // A file without tables is as good as new.
+    let has_tables = || db.prepare("SELECT 1 FROM sqlite_schema")?.exists([]);
+    if application != APPLICATION_ID && (application != 0 || has_tables()?) {
         return Err(not_ours().into());
     }
     let found = read("user_version")?;
