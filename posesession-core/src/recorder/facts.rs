@@ -50,7 +50,7 @@ impl Recorder {
     }
 
     /// Returns the publisher's number up to which every frame is stored or settled with the batches so far and those still
-    /// to be polled. To be acknowledged is a stored batch's own [`Batch::settled_through`].
+    /// to be polled. To be acknowledged is a stored batch's own [`Batch::settled_through`](crate::Batch::settled_through).
     #[must_use]
     pub fn settled_through(&self) -> Option<u64> {
         self.assembly.settled_through()
