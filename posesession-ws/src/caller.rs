@@ -72,14 +72,30 @@ impl<T: Transport> Caller<T> {
         command["id"] = json!(id);
         self.send(Message::text(command.to_string())).await?;
         let id = json!(CommandId::Number(id));
+        let answer = match self.take_kept(&id) {
+            Some(answer) => answer,
+            None => self.receive_answer(&id).await?,
+        };
+        match answer["type"].as_str() {
+            Some("error") => Err(ClientError::Refused(read(answer)?)),
+            _ => read(answer),
+        }
+    }
+
+    /// Takes the answer that came while its command was still being flushed.
+    fn take_kept(&mut self, id: &Value) -> Option<Value> {
+        let is_answer =
+            |event: &Incoming| matches!(event, Incoming::Json(json) if json.get("id") == Some(id));
+        match self.events.remove(self.events.iter().position(is_answer)?)? {
+            Incoming::Json(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    async fn receive_answer(&mut self, id: &Value) -> Result<Value, ClientError> {
         loop {
             match self.receive().await? {
-                Incoming::Json(answer) if answer.get("id") == Some(&id) => {
-                    return match answer["type"].as_str() {
-                        Some("error") => Err(ClientError::Refused(read(answer)?)),
-                        _ => read(answer),
-                    };
-                }
+                Incoming::Json(answer) if answer.get("id") == Some(id) => return Ok(answer),
                 Incoming::Closed(reason) => return Err(ClientError::Closed { reason }),
                 event => self.keep(event),
             }
@@ -207,4 +223,63 @@ pub enum ClientError {
     /// The server's binary message is not of this protocol.
     #[error(transparent)]
     BadBinary(#[from] BinaryError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+
+    use futures::{Sink, Stream};
+
+    use super::*;
+
+    /// Answers each command at once, but only then says that it is flushed.
+    #[derive(Default)]
+    struct Hasty {
+        answer: Option<Message>,
+        was_read: bool,
+    }
+
+    impl Stream for Hasty {
+        type Item = Result<Message, TransportError>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            cx.waker().wake_by_ref();
+            let Some(answer) = self.answer.take() else { return Poll::Pending };
+            self.was_read = true;
+            Poll::Ready(Some(Ok(answer)))
+        }
+    }
+
+    impl Sink<Message> for Hasty {
+        type Error = TransportError;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), TransportError> {
+            let Message::Text(text) = message else { return Ok(()) };
+            let id = serde_json::from_str::<Value>(text.as_str()).unwrap()["id"].clone();
+            self.answer = Some(Message::text(json!({ "type": "ok", "id": id }).to_string()));
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+            cx.waker().wake_by_ref();
+            if self.was_read { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_before_its_command_is_flushed_is_not_missed() {
+        let mut caller = Caller::new(Hasty::default());
+        let asked = caller.ask::<Value>("mark", json!({ "label": "x" }));
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(10), asked).await;
+        assert_eq!(answer.expect("an answer").unwrap()["id"], 1);
+    }
 }
