@@ -69,8 +69,11 @@ impl MaxError {
         let names: BTreeSet<&String> = self.channels.keys().chain(other.channels.keys()).collect();
         // A component's channel that only one of them names may have a bound by the channel's name in the other.
         let of = |bounds: &Self, name: &str| {
-            let general = || name.rsplit_once('.').and_then(|(_, channel)| bounds.channels.get(channel));
-            bounds.channels.get(name).or_else(general).copied().unwrap_or(0.0)
+            // Names may have dots: any part behind one may be the channel's. The largest is right for all of them.
+            let channels =
+                name.match_indices('.').filter_map(|(dot, _)| bounds.channels.get(&name[dot + 1..]));
+            let general = || channels.copied().fold(0.0, f64::max);
+            bounds.channels.get(name).copied().unwrap_or_else(general)
         };
         Self::new(names.into_iter().map(|name| (name.clone(), sum(of(self, name), of(other, name)))))
     }
@@ -253,6 +256,10 @@ mod tests {
         let both = MaxError::new([("x", 0.5), ("world.x", 1.5), ("y", 2.0), ("world.y", 2.25)]).unwrap();
         assert_eq!(first.plus(&second).unwrap(), both);
         assert_eq!(second.plus(&first).unwrap(), both);
+        let [channel, component] =
+            [[("a.b", 1.0)], [("body.a.b", 2.0)]].map(|bounds| MaxError::new(bounds).unwrap());
+        let both = MaxError::new([("a.b", 1.0), ("body.a.b", 3.0)]).unwrap();
+        assert_eq!(channel.plus(&component).unwrap(), both, "a channel's name may have a dot");
         assert_eq!(first.plus(&MaxError::default()).unwrap(), first);
         let largest = MaxError::new([("x", MaxError::LARGEST)]).unwrap();
         assert!(matches!(largest.plus(&largest), Err(BadMaxError::OutOfRange { .. })));

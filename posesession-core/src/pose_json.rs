@@ -1,12 +1,14 @@
 //! `pose_data` as JSON: text in, plain `f32`s out, and back without loss.
 
+mod writing;
+
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
-use serde::{Deserialize, Serialize};
 
-use crate::pose::{PoseData, PoseError, PoseView};
+pub use self::writing::PoseJson;
+use crate::pose::{PoseData, PoseError};
 use crate::skeleton::{Component, Skeleton, SkeletonError};
 
 /// Pose data as a client sent it, before the skeleton is consulted.
@@ -219,7 +221,7 @@ impl<'de> Visitor<'de> for SentPoseVisitor {
         let mut sent = None;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "persons" => sent = Some(SentPose { persons: map.next_value()? }),
+                "persons" => sent = Some(SentPose { persons: map.next_value_seed(PersonsSeed)? }),
                 "landmarks" => sent = Some(SentPose::from_landmarks(map.next_value()?)),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -227,6 +229,37 @@ impl<'de> Visitor<'de> for SentPoseVisitor {
             }
         }
         sent.ok_or_else(|| de::Error::custom("pose_data needs `persons` or `landmarks`"))
+    }
+}
+
+/// Reads the persons, of too many only as many as show that they are: a few bytes can be a person who takes many.
+struct PersonsSeed;
+
+impl<'de> DeserializeSeed<'de> for PersonsSeed {
+    type Value = Vec<SentPerson>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<SentPerson>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PersonsSeed {
+    type Value = Vec<SentPerson>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of persons")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<SentPerson>, A::Error> {
+        let mut persons = Vec::new();
+        while persons.len() <= PoseData::MAX_PERSONS {
+            match seq.next_element()? {
+                Some(person) => persons.push(person),
+                None => return Ok(persons),
+            }
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(persons)
     }
 }
 
@@ -397,79 +430,6 @@ impl<'de> Deserialize<'de> for LandmarkEntry {
     }
 }
 
-/// Writes pose data as JSON: `{"persons":[{"id":0,"pose":[[x,y,z,confidence],...],...}]}`.
-///
-/// Numbers are the shortest that read back as the same `f32`; a missing value is `null`.
-#[derive(Debug, Clone, Copy)]
-pub struct PoseJson<'a> {
-    pose: PoseView<'a>,
-    skeleton: &'a Skeleton,
-}
-
-impl<'a> PoseJson<'a> {
-    /// Borrows what is to be written.
-    #[must_use]
-    pub fn new(pose: impl Into<PoseView<'a>>, skeleton: &'a Skeleton) -> Self {
-        Self { pose: pose.into(), skeleton }
-    }
-}
-
-impl Serialize for PoseJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("persons", &PersonsJson(*self))?;
-        map.end()
-    }
-}
-
-struct PersonsJson<'a>(PoseJson<'a>);
-
-impl Serialize for PersonsJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let PoseJson { pose, skeleton } = self.0;
-        let width = skeleton.values_per_person();
-        let mut seq = serializer.serialize_seq(Some(pose.person_count()))?;
-        for (&id, values) in pose.track_ids.iter().zip(pose.values.chunks(width.max(1))) {
-            seq.serialize_element(&PersonJson { id, values, skeleton })?;
-        }
-        seq.end()
-    }
-}
-
-struct PersonJson<'a> {
-    id: u32,
-    values: &'a [f32],
-    skeleton: &'a Skeleton,
-}
-
-impl Serialize for PersonJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1 + self.skeleton.components.len()))?;
-        map.serialize_entry("id", &self.id)?;
-        let mut rest = self.values;
-        for component in &self.skeleton.components {
-            let (values, after) = rest.split_at(component.values().min(rest.len()));
-            rest = after;
-            map.serialize_entry(
-                &component.name,
-                &KeypointsJson { values, channels: component.channels.len() },
-            )?;
-        }
-        map.end()
-    }
-}
-
-struct KeypointsJson<'a> {
-    values: &'a [f32],
-    channels: usize,
-}
-
-impl Serialize for KeypointsJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.values.chunks(self.channels.max(1)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -511,6 +471,14 @@ mod tests {
         let sent = read(r#"{"landmarks":[{"x":1,"y":2,"z":3,"visibility":4}]}"#);
         let skeleton = Skeleton::infer(1, 3).unwrap();
         assert_eq!(sent.resolve(&skeleton).unwrap().values, [1.0, 2.0, 4.0]);
+    }
+
+    #[test]
+    fn of_too_many_persons_few_are_kept() {
+        let sent = read(&format!(r#"{{"persons": [{}{{}}]}}"#, r#"{"pose": []},"#.repeat(100_000)));
+        assert_eq!(sent.persons.len(), PoseData::MAX_PERSONS + 1);
+        let refused = sent.resolve(&Skeleton::preset("coco_17").unwrap()).unwrap_err();
+        assert!(matches!(refused, PoseError::TooManyPersons { .. }), "{refused}");
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub(super) fn decode(header: &ChunkHeader, payload: &[u8]) -> Result<ChunkColumn
         read_frame(&mut reader, header, place, &mut columns, &mut names)?;
     }
     reader.expect("]")?;
+    if columns.track_ids.len() != header.row_count as usize {
+        return Err(reader.wrong("there are fewer persons than the header says"));
+    }
     reader.finish()?;
     if columns.images.is_empty() == header.has_images {
         return Err(CodecError::BadHeader { field: "flags, which are not the payload's" });

@@ -49,7 +49,11 @@ impl<'a> JsonReader<'a> {
 
     /// Reads `null`, if it comes next.
     pub(super) fn null(&mut self) -> bool {
-        self.expect("null").is_ok()
+        let is_null = self.follows("null");
+        if is_null {
+            self.place += "null".len();
+        }
+        is_null
     }
 
     /// Reads the key that has to come next, and its colon.

@@ -120,9 +120,15 @@ fn what_json_does_not_hold_is_refused_by_name() {
 #[test]
 fn a_text_that_contradicts_itself_or_its_header_is_refused() {
     assert_eq!(decoded(&with_text(&text())).unwrap(), rich_chunk());
-    let spaced = text().replace(',', " ,\n\t").replace(':', " : ");
+    let spaced = text().replace(",\n{", " ,\n\t{ ").replace("\":", "\" : ").replace("],[", "]\r, [");
+    assert_eq!(decoded(&with_text(&spaced)).unwrap(), rich_chunk(), "spaces between tokens are allowed");
     // Spaces inside texts are part of them.
-    assert!(decoded(&with_text(&spaced)).is_err());
+    assert!(decoded(&with_text(&text().replace("#0,987", "#0 ,987"))).is_err());
+    let last = text().rfind("{\"persons\":[{").unwrap();
+    let rest = text()[last..].find(",\"image_path\"").unwrap();
+    let fewer = format!("{}{{\"persons\":[]}}{}", &text()[..last], &text()[last + rest..]);
+    let refused = decoded(&with_text(&fewer)).unwrap_err().to_string();
+    assert!(refused.contains("fewer persons than the header says"), "{refused}");
     for (from, to) in [
         ("\"frame_number\":42", "\"frame_number\":43"),
         ("\"timestamp\":-0.02", "\"timestamp\":-0.020001"),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use posesession_core::{Accepted, FrameRefusal, IncomingFrame, Skeleton};
+use posesession_core::{Accepted, FrameRefusal, IncomingFrame, PoseData, Skeleton};
 use serde_json::{Map, json};
 
 use super::{Publisher, StreamActor};
@@ -201,14 +201,14 @@ impl StreamActor {
         let shown = viewers.then(|| (pose_data.clone(), image.clone()));
         let recorded = match &mut self.recording {
             None => {
-                self.spare = pose_data;
+                self.spare = unless_huge(pose_data);
                 Ok(())
             }
             Some(recording) => {
                 let image = (!image.is_empty()).then_some(image);
                 let mut frame = IncomingFrame { number: frame_number, timestamp, pose_data, image };
                 let accepted = recording.recorder.handle_frame(now, &mut frame);
-                self.spare = frame.pose_data;
+                self.spare = unless_huge(frame.pose_data);
                 if let Ok(Accepted::Stored { timestamp, .. }) = &accepted {
                     session_timestamp = Some(*timestamp);
                 }
@@ -270,4 +270,10 @@ fn refused(refusal: &FrameRefusal) -> ProtocolError {
         _ => ErrorCode::BadMessage,
     };
     ProtocolError::new(code, refusal.to_string())
+}
+
+/// Returns a frame's memory for the next one; of a huge frame, none: a stream may stay for long, and most frames are small.
+fn unless_huge(pose_data: PoseData) -> PoseData {
+    const MOST_VALUES: usize = 1 << 17;
+    if pose_data.values.capacity() > MOST_VALUES { PoseData::nobody() } else { pose_data }
 }
