@@ -121,7 +121,17 @@ fn cases() -> Vec<(&'static str, Chunk)> {
     for n in 0..5 {
         nobody.push(Timestamp::from_micros(n * 40_000), &PoseData::nobody()).unwrap();
     }
-    vec![("one_person", one_person), ("nobody", nobody), ("everything", everything())]
+    // The skeleton is known, but nobody is seen: columns without a number.
+    let mut nobody_seen = Chunk::new(7, everything().layout().clone());
+    for n in 0..3 {
+        nobody_seen.push(Timestamp::from_micros(n * 40_000), &PoseData::nobody()).unwrap();
+    }
+    vec![
+        ("one_person", one_person),
+        ("nobody", nobody),
+        ("nobody_seen", nobody_seen),
+        ("everything", everything()),
+    ]
 }
 
 /// Several components, persons that come and go, missing values, negative zeros, empty frames, images of two objects.
