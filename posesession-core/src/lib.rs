@@ -16,6 +16,7 @@ mod session;
 mod chunk;
 mod codec;
 mod chunk_index;
+mod unacked;
 mod batch;
 mod recorder;
 mod playback_clock;
@@ -51,3 +52,4 @@ pub use session::{
 pub use skeleton::{Channel, Component, Layout, LayoutPart, Skeleton, SkeletonError, Unit};
 pub use synthetic::SyntheticPose;
 pub use time::{TimeError, Timestamp};
+pub use unacked::{Overflow, PushError, Unacked, UnackedFrames, UnackedLimits};
