@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession::core::{ChunkIndex, EncodedChunk, User, UserId};
 use posesession::store::{
-    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewUser, SessionChange, SessionPage, SessionTotals,
-    StoredChunk, Term, check_session_store,
+    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewUser, PublisherProgress, SessionChange,
+    SessionPage, SessionTotals, StoredChunk, Term, check_session_store,
 };
 use posesession::{
     Batch, Chunk, ChunkQuery, Encoding, Marker, MemoryStore, NewSession, SessionId, SessionQuery,
@@ -103,7 +103,8 @@ metered! {
     begin_term(id: SessionId) -> Term;
     append(id: SessionId, term: Term, batch: &Batch) -> Appended;
     append_encoded(id: SessionId, term: Term, run: EncodedRun) -> Appended;
-    settled_through(id: SessionId) -> Option<u64>;
+    set_publisher(id: SessionId, term: Term, publisher: &str) -> Option<u64>;
+    progress(id: SessionId) -> PublisherProgress;
     compact(id: SessionId, remainder: bool) -> Compacted;
     chunk_index(id: SessionId) -> ChunkIndex;
     covering_chunk(id: SessionId, query: ChunkQuery) -> StoredChunk;

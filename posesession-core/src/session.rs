@@ -9,6 +9,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::encoding::Encoding;
+use crate::recorder::QualityReport;
 use crate::skeleton::Skeleton;
 use crate::time::Timestamp;
 
@@ -71,6 +72,9 @@ pub struct SessionRecording {
     /// How they are encoded at rest, and how far its values may be from those that were sent: `codec` and `max_error` in JSON.
     #[serde(flatten)]
     pub encoding: Encoding,
+    /// How well the recording went, once it has ended: not in JSON if nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<QualityReport>,
 }
 
 /// Where a recording stands.

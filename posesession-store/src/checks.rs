@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::StoreError;
 use crate::media::RecordedVideo;
-use crate::query::{NewSession, NewUser, SessionChange, SessionQuery, Term};
+use crate::query::{NewSession, NewUser, PublisherProgress, SessionChange, SessionQuery, Term};
 
 /// The facts that decide whether a session takes a batch.
 pub(crate) struct AppendState {
@@ -100,7 +100,16 @@ pub(crate) fn recording_of(new: NewSession) -> SessionRecording {
         skeleton: new.skeleton,
         stored_bytes: 0,
         encoding: new.encoding,
+        report: None,
     }
+}
+
+pub(crate) fn publisher(name: &str) -> Result<(), StoreError> {
+    let most = PublisherProgress::MAX_NAME_BYTES;
+    if name.is_empty() || name.len() > most || name.contains('\0') {
+        return Err(bad(format!("a publisher's name has 1 to {most} bytes, and no NUL character")));
+    }
+    Ok(())
 }
 
 /// Returns a moment as it is kept: to the microsecond.

@@ -25,6 +25,8 @@
 #[doc(hidden)]
 pub mod chunks;
 #[doc(hidden)]
+pub mod publishers;
+#[doc(hidden)]
 pub mod encoded;
 #[doc(hidden)]
 pub mod compaction;
@@ -130,6 +132,11 @@ macro_rules! session_store_promises {
                 a_session_without_frames_has_no_chunk,
                 the_index_covers_every_frame_in_order,
                 long_chunks_are_kept_as_they_come,
+            }
+            publishers {
+                the_same_publisher_goes_on_where_it_was,
+                another_publisher_starts_anew,
+                only_the_writer_sets_the_publisher,
             }
             encoded {
                 an_encoded_chunk_is_read_back_byte_by_byte,
@@ -286,6 +293,7 @@ mod tests {
         let sources = [
             ("sessions", include_str!("conformance/sessions.rs")),
             ("chunks", include_str!("conformance/chunks.rs")),
+            ("publishers", include_str!("conformance/publishers.rs")),
             ("encoded", include_str!("conformance/encoded.rs")),
             ("compaction", include_str!("conformance/compaction.rs")),
             ("encoding", include_str!("conformance/encoding.rs")),

@@ -40,8 +40,8 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{
-    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
-    SessionSort, SessionTotals, StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
+    SessionPage, SessionQuery, SessionSort, SessionTotals, StoredChunk, Term,
 };
 pub use recode::{RecodeError, Recoded, recode_session};
 #[cfg(feature = "sqlite")]

@@ -18,8 +18,8 @@ use crate::encoded_run::{Encoded, EncodedRun};
 use crate::error::StoreError;
 use crate::listing::{Place, search_text, search_words};
 use crate::query::{
-    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
-    SessionTotals, StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
+    SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -138,7 +138,7 @@ impl SessionStore for MemoryStore {
             recording: recording.clone(),
             deleted_at: None,
             term: Term(0),
-            settled_through: None,
+            progress: PublisherProgress::default(),
             recoding: None,
             chunks: Vec::new(),
             index: ChunkIndex::default(),
@@ -200,6 +200,7 @@ impl SessionStore for MemoryStore {
         session.description = change.description.unwrap_or_else(|| session.description.clone());
         session.status = change.status.unwrap_or(session.status);
         session.video_file_path = change.video_file_path.unwrap_or_else(|| session.video_file_path.clone());
+        session.report = change.report.or_else(|| session.report.take());
         Ok(session.clone())
     }
 
@@ -294,8 +295,25 @@ impl SessionStore for MemoryStore {
         self.lock().entry_mut(id)?.append_encoded(term, &run, &decoded)
     }
 
-    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
-        Ok(self.lock().entry(id)?.settled_through)
+    async fn set_publisher(
+        &self,
+        id: SessionId,
+        term: Term,
+        publisher: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        checks::publisher(publisher)?;
+        let mut state = self.lock();
+        let entry = state.entry_mut(id)?;
+        checks::writer(id, entry.term, term, entry.recording.status)?;
+        if entry.progress.publisher.as_deref() != Some(publisher) {
+            let publisher = Some(publisher.to_owned());
+            entry.progress = PublisherProgress { publisher, settled_through: None };
+        }
+        Ok(entry.progress.settled_through)
+    }
+
+    async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError> {
+        Ok(self.lock().entry(id)?.progress.clone())
     }
 
     async fn compact(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {

@@ -36,8 +36,8 @@ use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
-    SessionTotals, StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
+    SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -297,8 +297,18 @@ impl SessionStore for PostgresStore {
         self.writers.append(id, term, EncodedBatch::of_encoded(run)).await
     }
 
-    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
-        read!(self, "read a session's progress", |db| sessions::settled_through(db, id))
+    async fn set_publisher(
+        &self,
+        id: SessionId,
+        term: Term,
+        publisher: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        checks::publisher(publisher)?;
+        write!(self, "set a session's publisher", |db| sessions::set_publisher(db, id, term, publisher))
+    }
+
+    async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError> {
+        read!(self, "read a session's progress", |db| sessions::progress(db, id))
     }
 
     async fn compact(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use posesession_core::{
-    Chunk, ChunkExtent, EncodedChunk, Encoding, SessionId, SessionRecording, SessionStatus, Skeleton, UserId,
+    Chunk, ChunkExtent, EncodedChunk, Encoding, QualityReport, SessionId, SessionRecording, SessionStatus,
+    Skeleton, UserId,
 };
 
 use crate::media::RecordedVideo;
@@ -67,6 +68,22 @@ pub struct SessionChange {
     pub status: Option<SessionStatus>,
     /// Where the video is; `Some(None)` for nowhere.
     pub video_file_path: Option<Option<String>>,
+    /// How well the recording went.
+    pub report: Option<QualityReport>,
+}
+
+/// How far a session's publisher has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PublisherProgress {
+    /// The publisher's own name for itself; none if nobody has published under a name yet.
+    pub publisher: Option<String>,
+    /// The publisher's own number up to which every frame is stored or won't be; none before the first.
+    pub settled_through: Option<u64>,
+}
+
+impl PublisherProgress {
+    /// The longest name of a publisher, in bytes.
+    pub const MAX_NAME_BYTES: usize = 200;
 }
 
 /// Which sessions to list, and in which order.

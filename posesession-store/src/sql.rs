@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use posesession_core::{Encoding, Layout, LayoutPart, SessionId, Skeleton};
+use posesession_core::{Encoding, Layout, LayoutPart, QualityReport, SessionId, Skeleton};
 
 use crate::error::StoreError;
 use crate::listing::{Place, SortKey, search_words};
@@ -13,7 +13,7 @@ use crate::query::{SessionQuery, SessionSort};
 /// What a session is read from; the table is called `s`, and `k` is its skeleton.
 pub(crate) const SESSION_COLUMNS: &str = "s.id, s.name, s.description, s.created_at_micros, s.duration_micros, \
      s.frame_count, s.user_id, s.video_file_path, s.status, s.metadata, s.stored_bytes, s.codec, s.max_error, \
-     s.skeleton_id, k.skeleton";
+     s.report, s.skeleton_id, k.skeleton";
 /// Where [`SESSION_COLUMNS`] come from.
 pub(crate) const SESSION_TABLES: &str = "session_recording s LEFT JOIN skeleton k ON k.id = s.skeleton_id";
 
@@ -120,6 +120,12 @@ pub(crate) fn layout(text: &str) -> Option<Layout> {
         Some(LayoutPart { keypoints: keypoints.parse().ok()?, channels: channels.parse().ok()? })
     };
     Some(Layout { parts: text.split('+').map(part).collect::<Option<_>>()? })
+}
+
+/// Writes a report as it stands in a column.
+pub(crate) fn report_json(report: Option<&QualityReport>) -> Option<String> {
+    // Counts and finite numbers by name: nothing that could fail.
+    report.and_then(|report| serde_json::to_string(report).ok())
 }
 
 /// Writes the bounds of an encoding as they stand in a column.

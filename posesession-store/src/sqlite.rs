@@ -36,8 +36,8 @@ use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
-    SessionTotals, StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
+    SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
 
@@ -292,8 +292,20 @@ impl SessionStore for SqliteStore {
         self.writer.write("append encoded chunks", bytes, append).await
     }
 
-    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError> {
-        self.readers.read("read a session's progress", move |db| sessions::settled_through(db, id)).await
+    async fn set_publisher(
+        &self,
+        id: SessionId,
+        term: Term,
+        publisher: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        checks::publisher(publisher)?;
+        let publisher = publisher.to_owned();
+        let operation = "set a session's publisher";
+        self.writer.write(operation, 300, move |db| sessions::set_publisher(db, id, term, &publisher)).await
+    }
+
+    async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError> {
+        self.readers.read("read a session's progress", move |db| sessions::progress(db, id)).await
     }
 
     async fn compact(&self, id: SessionId, remainder: bool) -> Result<Compacted, StoreError> {

@@ -14,8 +14,8 @@ use posesession_core::{
 use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{
-    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage, SessionQuery,
-    SessionTotals, StoredChunk, Term,
+    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
+    SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 
 /// Keeps sessions: their facts, their chunks, their markers, and the users who own them.
@@ -196,13 +196,29 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
         run: EncodedRun,
     ) -> Result<Appended, StoreError>;
 
-    /// Returns the publisher's own number up to which everything is settled: [`Batch::settled_through`] of the last
-    /// append that had one.
+    /// Says whose numbers [`Batch::settled_through`] of later appends are. Returns up to which number everything of this
+    /// publisher's is settled, if it is the one that was said before; another one's numbering starts anew, and the one
+    /// before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::SessionNotFound`], [`StoreError::Fenced`], [`StoreError::NotLive`], [`StoreError::BadArgument`] for a
+    /// name that is empty, longer than [`PublisherProgress::MAX_NAME_BYTES`] or has a NUL character, and for a term that was
+    /// never given.
+    async fn set_publisher(
+        &self,
+        id: SessionId,
+        term: Term,
+        publisher: &str,
+    ) -> Result<Option<u64>, StoreError>;
+
+    /// Returns who published last, and how far that one has come: [`Batch::settled_through`] of the last append that had
+    /// one.
     ///
     /// # Errors
     ///
     /// [`StoreError::SessionNotFound`].
-    async fn settled_through(&self, id: SessionId) -> Result<Option<u64>, StoreError>;
+    async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError>;
 
     /// Replaces short chunks by long ones, encoded as the session declared, as far as at least [`COMPACT_FRAMES`] frames
     /// stand in short chunks; with `remainder`, all of them. Readers see the same frames before, during and after; the

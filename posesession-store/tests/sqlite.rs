@@ -85,7 +85,7 @@ async fn a_reopened_store_has_everything() {
     assert_eq!(left, ["posesession.db"], "dropping the store empties the log");
     let store = open(&folder).await;
     assert_eq!(store.read_session(writer.0).await.unwrap(), before);
-    assert_eq!(store.settled_through(writer.0).await.unwrap(), Some(600));
+    assert_eq!(store.progress(writer.0).await.unwrap().settled_through, Some(600));
     assert_frames(&store, writer.0, 600).await;
     assert_eq!(store.interrupt_live_sessions().await.unwrap(), [writer.0]);
     let again = store.begin_term(writer.0).await.unwrap();
@@ -251,7 +251,7 @@ async fn a_newer_database_is_refused_and_left_as_it_is() {
     Connection::open(path(&folder)).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
     let before = std::fs::read(path(&folder)).unwrap();
     let refused = SqliteStore::open(path(&folder)).await.map(drop);
-    let Err(error @ StoreError::NewerSchema { found: 7, known: 2 }) = refused else {
+    let Err(error @ StoreError::NewerSchema { found: 7, known: 3 }) = refused else {
         panic!("{refused:?}");
     };
     assert!(error.to_string().contains("use a newer posesession"), "{error}");

@@ -83,7 +83,7 @@ pub async fn the_same_frames_again_change_nothing(store: Store) {
     }
     assert_eq!(store.read_session(writer.0).await.unwrap(), before);
     assert_eq!(store.markers(writer.0).await.unwrap(), []);
-    assert_eq!(store.settled_through(writer.0).await.unwrap(), Some(1023));
+    assert_eq!(store.progress(writer.0).await.unwrap().settled_through, Some(1023));
     assert_frames(&store, writer.0, 24).await;
 }
 
@@ -159,10 +159,10 @@ pub async fn a_batch_without_frames_adds_its_other_parts(store: Store) {
         assert_eq!(appended, Appended { frame_count: 0, stored_bytes: 0, already_stored: false });
     }
     assert_eq!(store.markers(id).await.unwrap(), [marker(0, "one"), marker(0, "two")]);
-    assert_eq!(store.settled_through(id).await.unwrap(), Some(41));
+    assert_eq!(store.progress(id).await.unwrap().settled_through, Some(41));
     assert_eq!(store.read_session(id).await.unwrap().skeleton, Some(skeleton()));
     store.append(id, term, &Batch::default()).await.unwrap();
-    assert_eq!(store.settled_through(id).await.unwrap(), Some(41));
+    assert_eq!(store.progress(id).await.unwrap().settled_through, Some(41));
     record(&store, (id, term), 0, 8, 8).await;
     assert_frames(&store, id, 8).await;
 }
@@ -179,7 +179,7 @@ pub async fn a_refused_batch_leaves_nothing_behind(store: Store) {
     let session = store.read_session(id).await.unwrap();
     assert_eq!((session.frame_count, session.stored_bytes, session.skeleton), (0, 0, None));
     assert_eq!(store.markers(id).await.unwrap(), []);
-    assert_eq!(store.settled_through(id).await.unwrap(), None);
+    assert_eq!(store.progress(id).await.unwrap().settled_through, None);
     assert_eq!(frames(&store, id).await, []);
 }
 
@@ -216,12 +216,12 @@ pub async fn markers_are_sorted_by_time(store: Store) {
 
 pub async fn settled_through_is_that_of_the_last_append_that_had_one(store: Store) {
     let (id, term) = start(&store).await;
-    assert_eq!(store.settled_through(id).await.unwrap(), None);
+    assert_eq!(store.progress(id).await.unwrap().settled_through, None);
     // The numbers are the publisher's own: another publisher may start low again.
     for (sent, expected) in [(Some(5), 5), (None, 5), (Some(u64::MAX), u64::MAX), (Some(0), 0), (None, 0)] {
         let batch = Batch { settled_through: sent, ..Batch::default() };
         store.append(id, term, &batch).await.unwrap();
-        assert_eq!(store.settled_through(id).await.unwrap(), Some(expected));
+        assert_eq!(store.progress(id).await.unwrap().settled_through, Some(expected));
     }
 }
 

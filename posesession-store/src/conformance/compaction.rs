@@ -105,5 +105,5 @@ pub async fn a_finished_session_is_compacted(store: Store) {
     assert_eq!(store.read_session(writer.0).await.unwrap(), finished);
     assert!(chunk_count(&store, writer.0).await <= 2);
     assert_frames(&store, writer.0, COMPACT_FRAMES + 40).await;
-    assert_eq!(store.settled_through(writer.0).await.unwrap(), Some(999 + COMPACT_FRAMES + 40));
+    assert_eq!(store.progress(writer.0).await.unwrap().settled_through, Some(999 + COMPACT_FRAMES + 40));
 }

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use posesession_core::{
-    Batch, ChunkQuery, Encoding, Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, Skeleton,
-    Timestamp, UserId,
+    Batch, ChunkQuery, Encoding, Marker, MarkerKind, QualityReport, SessionId, SessionRecording,
+    SessionStatus, Skeleton, Timestamp, UserId,
 };
 use serde_json::json;
 
@@ -15,6 +15,10 @@ use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::media::{RecordedVideo, VideoCut};
 use crate::query::{NewSession, SessionChange, SessionQuery, Term};
+
+fn report(late: u64) -> QualityReport {
+    QualityReport { stored: 8, late, jitter_ms: 0.25, ..QualityReport::default() }
+}
 
 fn unknown() -> SessionId {
     NewSession::named("never created").id
@@ -34,9 +38,10 @@ async fn assert_not_found(store: &Store, id: SessionId) {
         check("append", id, store.append(id, term, &batch(0, 8)).await);
         let run = EncodedRun::encode(&chunk(0, 8), &Encoding::Columnar, None).unwrap();
         check("append_encoded", id, store.append_encoded(id, term, run).await);
+        check("set_publisher", id, store.set_publisher(id, term, "camera").await);
         check("finish", id, store.finish(id, term, SessionStatus::Completed).await);
     }
-    check("settled_through", id, store.settled_through(id).await);
+    check("progress", id, store.progress(id).await);
     check("compact", id, store.compact(id, true).await);
     check("chunk_index", id, store.chunk_index(id).await);
     check("covering_chunk", id, store.covering_chunk(id, ChunkQuery::Frame(0)).await);
@@ -55,7 +60,7 @@ pub async fn a_new_session_is_recording_and_empty(store: Store) {
     assert_eq!((session.duration, session.video_file_path.as_deref()), (Timestamp::ZERO, None));
     assert_eq!((session.user_id, &session.skeleton), (UserId::LOCAL, &None));
     assert_eq!(store.markers(session.id).await.unwrap(), []);
-    assert_eq!(store.settled_through(session.id).await.unwrap(), None);
+    assert_eq!(store.progress(session.id).await.unwrap().settled_through, None);
     assert_frames(&store, session.id, 0).await;
 }
 
@@ -203,7 +208,7 @@ pub async fn a_change_changes_only_what_it_names(store: Store) {
     let metadata = json!({"side": "left"}).as_object().unwrap().clone();
     let none = SessionChange::default;
     type Apply = fn(&mut SessionRecording);
-    let steps: [(SessionChange, Apply); 7] = [
+    let steps: [(SessionChange, Apply); 9] = [
         (none(), |_| {}),
         (SessionChange { name: Some("Renamed".into()), ..none() }, |s| s.name = "Renamed".into()),
         (SessionChange { description: Some("Told".into()), ..none() }, |s| s.description = "Told".into()),
@@ -217,6 +222,8 @@ pub async fn a_change_changes_only_what_it_names(store: Store) {
             s.video_file_path = Some("x/video.webm".into());
         }),
         (SessionChange { video_file_path: Some(None), ..none() }, |s| s.video_file_path = None),
+        (SessionChange { report: Some(report(3)), ..none() }, |s| s.report = Some(report(3))),
+        (SessionChange { report: Some(report(4)), ..none() }, |s| s.report = Some(report(4))),
     ];
     for (change, apply) in steps {
         apply(&mut expected);

@@ -12,7 +12,7 @@ use crate::checks::{self, AppendPlan, AppendState, Frames, bad};
 use crate::compaction;
 use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
-use crate::query::{Appended, Compacted, Term};
+use crate::query::{Appended, Compacted, PublisherProgress, Term};
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) recording: SessionRecording,
     pub(super) deleted_at: Option<DateTime<Utc>>,
     pub(super) term: Term,
-    pub(super) settled_through: Option<u64>,
+    pub(super) progress: PublisherProgress,
     pub(super) recoding: Option<Encoding>,
     pub(super) chunks: Vec<Kept>,
     pub(super) index: ChunkIndex,
@@ -48,7 +48,7 @@ impl Entry {
             let new = batch.markers.iter().filter(|marker| !self.markers.contains(marker));
             let new: Vec<_> = new.cloned().collect();
             new.into_iter().for_each(|marker| self.add_marker(marker));
-            self.settled_through = batch.settled_through.or(self.settled_through);
+            self.progress.settled_through = batch.settled_through.or(self.progress.settled_through);
             if let Some(skeleton) = &batch.skeleton {
                 self.recording.skeleton = Some(skeleton.clone());
             }

@@ -9,7 +9,8 @@ use crate::checks::bad;
 use crate::error::StoreError;
 
 /// The steps from each schema version to the next.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The lock that one server holds while it changes the schema: `posesess`.
 const MIGRATION_LOCK: i64 = 0x706f_7365_7365_7373;

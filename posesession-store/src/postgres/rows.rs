@@ -1,8 +1,8 @@
 //! Rows of the database in, values of the contract out, and back.
 
 use posesession_core::{
-    ChunkExtent, Encoding, Marker, MarkerKind, MaxError, SessionId, SessionRecording, Skeleton, Timestamp,
-    User, UserId,
+    ChunkExtent, Encoding, Marker, MarkerKind, MaxError, QualityReport, SessionId, SessionRecording,
+    Skeleton, Timestamp, User, UserId,
 };
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -68,6 +68,7 @@ pub(super) fn session(row: &PgRow, skeletons: &mut Skeletons) -> sqlx::Result<Se
         skeleton,
         stored_bytes: unsigned(row.try_get("stored_bytes")?),
         encoding: encoding(row)?,
+        report: report(row)?,
     })
 }
 
@@ -80,6 +81,11 @@ fn encoding(row: &PgRow) -> sqlx::Result<Encoding> {
 pub(super) fn max_error(row: &PgRow) -> sqlx::Result<Option<MaxError>> {
     let is_there = row.try_get_unchecked::<Option<&str>, _>("max_error")?.is_some();
     is_there.then(|| json(row, "max_error")).transpose()
+}
+
+fn report(row: &PgRow) -> sqlx::Result<Option<QualityReport>> {
+    let is_there = row.try_get_unchecked::<Option<&str>, _>("report")?.is_some();
+    is_there.then(|| json(row, "report")).transpose()
 }
 
 pub(super) fn user(row: &PgRow) -> sqlx::Result<User> {

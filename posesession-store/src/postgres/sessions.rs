@@ -10,8 +10,10 @@ use super::rows::{self, Id};
 use crate::checks;
 use crate::error::StoreError;
 use crate::listing::{search_text, sort_name};
-use crate::query::{NewSession, SessionChange, Term};
-use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, max_error_json, signed, unsigned};
+use crate::query::{NewSession, PublisherProgress, SessionChange, Term};
+use crate::sql::{
+    SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, max_error_json, report_json, signed, unsigned,
+};
 
 pub(super) async fn create(db: &mut PgConnection, new: &NewSession) -> Result<SessionRecording, Failure> {
     let recording = checks::recording_of(new.clone());
@@ -91,9 +93,11 @@ pub(super) async fn update(
     session.description = change.description.unwrap_or(session.description);
     session.status = change.status.unwrap_or(session.status);
     session.video_file_path = change.video_file_path.unwrap_or(session.video_file_path);
+    session.report = change.report.or(session.report);
     let key: i64 = sqlx::query_scalar(
         "UPDATE session_recording
-         SET name = $2, description = $3, metadata = $4::text::json, status = $5, video_file_path = $6, sort_name = $7
+         SET name = $2, description = $3, metadata = $4::text::json, status = $5, video_file_path = $6, sort_name = $7,
+             report = $8::text::json
          WHERE id = $1 RETURNING key",
     )
     .bind(Id(id))
@@ -103,6 +107,7 @@ pub(super) async fn update(
     .bind(session.status.as_str())
     .bind(&session.video_file_path)
     .bind(sort_name(&session.name))
+    .bind(report_json(session.report.as_ref()))
     .fetch_one(&mut *db)
     .await?;
     sqlx::query("UPDATE session_search SET text = $2 WHERE session_key = $1 AND text <> $2")
@@ -206,15 +211,36 @@ pub(super) async fn finish(
     read(db, id).await
 }
 
-pub(super) async fn settled_through(db: &mut PgConnection, id: SessionId) -> Result<Option<u64>, Failure> {
-    let settled: Option<Option<i64>> = sqlx::query_scalar(
-        "SELECT settled_through FROM session_recording WHERE id = $1 AND deleted_at_micros IS NULL",
+pub(super) async fn set_publisher(
+    db: &mut PgConnection,
+    id: SessionId,
+    term: Term,
+    publisher: &str,
+) -> Result<Option<u64>, Failure> {
+    let state = writer_state(db, id).await?;
+    checks::writer(id, state.term, term, state.status)?;
+    let settled: Option<i64> = sqlx::query_scalar(
+        "UPDATE session_recording
+         SET settled_through = CASE WHEN publisher = $2 THEN settled_through END, publisher = $2
+         WHERE key = $1 RETURNING settled_through",
+    )
+    .bind(state.key)
+    .bind(publisher)
+    .fetch_one(db)
+    .await?;
+    Ok(settled.map(i64::cast_unsigned))
+}
+
+pub(super) async fn progress(db: &mut PgConnection, id: SessionId) -> Result<PublisherProgress, Failure> {
+    let row = sqlx::query(
+        "SELECT publisher, settled_through FROM session_recording WHERE id = $1 AND deleted_at_micros IS NULL",
     )
     .bind(Id(id))
     .fetch_optional(db)
     .await?;
-    let settled = settled.ok_or(StoreError::SessionNotFound { id })?;
-    Ok(settled.map(i64::cast_unsigned))
+    let row = row.ok_or(StoreError::SessionNotFound { id })?;
+    let settled_through = row.try_get::<Option<i64>, _>("settled_through")?.map(i64::cast_unsigned);
+    Ok(PublisherProgress { publisher: row.try_get("publisher")?, settled_through })
 }
 
 pub(super) async fn interrupt_live(db: &mut PgConnection) -> Result<Vec<SessionId>, Failure> {

@@ -14,10 +14,11 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x706f_7365;
 
 /// The steps from each schema version to the next.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// What makes a database of version 1, 2... that must stay as it is look like one of the latest version to those who read it.
-const AS_LATEST: &[&str] = &[include_str!("schema_1_as_latest.sql")];
+const AS_LATEST: &[&str] = &[include_str!("schema_1_as_latest.sql"), include_str!("schema_2_as_latest.sql")];
 
 /// The tables of media inside the database; they are not part of the schema version.
 pub(crate) const MEDIA_SCHEMA: &str = include_str!("media.sql");

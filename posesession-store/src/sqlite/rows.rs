@@ -1,8 +1,8 @@
 //! Rows of the database in, values of the contract out, and back.
 
 use posesession_core::{
-    ChunkExtent, Encoding, Marker, MarkerKind, MaxError, SessionId, SessionRecording, Skeleton, Timestamp,
-    User, UserId,
+    ChunkExtent, Encoding, Marker, MarkerKind, MaxError, QualityReport, SessionId, SessionRecording,
+    Skeleton, Timestamp, User, UserId,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -35,6 +35,7 @@ pub(super) fn session(row: &Row<'_>, skeletons: &mut Skeletons) -> rusqlite::Res
         skeleton,
         stored_bytes: unsigned(row.get("stored_bytes")?),
         encoding: encoding(row)?,
+        report: report(row)?,
     })
 }
 
@@ -47,6 +48,11 @@ fn encoding(row: &Row<'_>) -> rusqlite::Result<Encoding> {
 pub(super) fn max_error(row: &Row<'_>) -> rusqlite::Result<Option<MaxError>> {
     let is_there = row.get::<_, Option<String>>("max_error")?.is_some();
     is_there.then(|| json(row, "max_error")).transpose()
+}
+
+fn report(row: &Row<'_>) -> rusqlite::Result<Option<QualityReport>> {
+    let is_there = row.get_ref("report")?.data_type() != Type::Null;
+    is_there.then(|| json(row, "report")).transpose()
 }
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {

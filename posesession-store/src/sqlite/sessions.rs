@@ -9,8 +9,10 @@ use super::rows::{self, id_text};
 use crate::checks;
 use crate::error::StoreError;
 use crate::listing::{search_text, sort_name};
-use crate::query::{NewSession, SessionChange, Term};
-use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, max_error_json, signed, unsigned};
+use crate::query::{NewSession, PublisherProgress, SessionChange, Term};
+use crate::sql::{
+    SESSION_COLUMNS, SESSION_TABLES, Skeletons, layout_text, max_error_json, report_json, signed, unsigned,
+};
 
 pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecording, Failure> {
     let recording = checks::recording_of(new);
@@ -89,11 +91,12 @@ pub(super) fn update(
     session.description = change.description.unwrap_or(session.description);
     session.status = change.status.unwrap_or(session.status);
     session.video_file_path = change.video_file_path.unwrap_or(session.video_file_path);
+    session.report = change.report.or(session.report);
     let key: i64 = db
         .prepare_cached(
             "UPDATE session_recording
              SET name = :name, description = :description, metadata = :metadata, status = :status,
-                 video_file_path = :video_file_path, sort_name = :sort_name
+                 video_file_path = :video_file_path, sort_name = :sort_name, report = :report
              WHERE id = :id RETURNING key",
         )?
         .query_row(
@@ -104,6 +107,7 @@ pub(super) fn update(
                 ":status": session.status.as_str(),
                 ":video_file_path": session.video_file_path,
                 ":sort_name": sort_name(&session.name),
+                ":report": report_json(session.report.as_ref()),
                 ":id": id_text(id),
             },
             |row| row.get(0),
@@ -186,15 +190,35 @@ pub(super) fn finish(
     read(db, id)
 }
 
-pub(super) fn settled_through(db: &Connection, id: SessionId) -> Result<Option<u64>, Failure> {
-    let settled = db
+pub(super) fn set_publisher(
+    db: &Connection,
+    id: SessionId,
+    term: Term,
+    publisher: &str,
+) -> Result<Option<u64>, Failure> {
+    let state = writer_state(db, id)?;
+    checks::writer(id, state.term, term, state.status)?;
+    let settled: Option<i64> = db
         .prepare_cached(
-            "SELECT settled_through FROM session_recording WHERE id = ?1 AND deleted_at_micros IS NULL",
+            "UPDATE session_recording
+             SET settled_through = CASE WHEN publisher = ?2 THEN settled_through END, publisher = ?2
+             WHERE key = ?1 RETURNING settled_through",
         )?
-        .query_row([id_text(id)], |row| row.get::<_, Option<i64>>(0))
-        .optional()?;
-    let settled = settled.ok_or(StoreError::SessionNotFound { id })?;
+        .query_row(params![state.key, publisher], |row| row.get(0))?;
     Ok(settled.map(i64::cast_unsigned))
+}
+
+pub(super) fn progress(db: &Connection, id: SessionId) -> Result<PublisherProgress, Failure> {
+    let progress = db
+        .prepare_cached(
+            "SELECT publisher, settled_through FROM session_recording WHERE id = ?1 AND deleted_at_micros IS NULL",
+        )?
+        .query_row([id_text(id)], |row| {
+            let settled_through = row.get::<_, Option<i64>>("settled_through")?.map(i64::cast_unsigned);
+            Ok(PublisherProgress { publisher: row.get("publisher")?, settled_through })
+        })
+        .optional()?;
+    progress.ok_or_else(|| StoreError::SessionNotFound { id }.into())
 }
 
 pub(super) fn interrupt_live(db: &Connection) -> Result<Vec<SessionId>, Failure> {

@@ -226,15 +226,16 @@ fn frames_are_found_by_index() {
     }
 }
 
-/// Makes a database as version 1 of the schema was, with one session of one frame.
-fn version_1(path: &std::path::Path) -> Chunk {
+/// Makes a database as a version of the schema was, with one session of one frame.
+fn of_version(version: u8, path: &std::path::Path) -> Chunk {
     let skeleton = Skeleton::custom(1, &[("x", Unit::Image)]).unwrap();
     let mut chunk = Chunk::new(0, skeleton.layout());
     chunk.push(Timestamp::ZERO, &PoseData::one_person(vec![0.5])).unwrap();
     let encoded = posesession_core::encode(&chunk, Codec::Raw).unwrap();
     let db = Connection::open(path).unwrap();
     db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").unwrap();
-    db.execute_batch(include_str!("schema.sql")).unwrap();
+    let steps = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+    steps.iter().take(version.into()).for_each(|step| db.execute_batch(step).unwrap());
     db.execute(
         "INSERT INTO skeleton (skeleton, layout) VALUES (?1, '1x1')",
         [serde_json::to_string(&skeleton).unwrap()],
@@ -245,10 +246,10 @@ fn version_1(path: &std::path::Path) -> Chunk {
              skeleton_id, stored_bytes, sort_name)
          VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', 'Old', '', 1700000000000000, 1, 1, 'completed', '{}', 1, 90, 'old');
          INSERT INTO session_search (session_key, text) VALUES (1, 'old');
-         PRAGMA application_id = 1886352229;
-         PRAGMA user_version = 1;",
+         PRAGMA application_id = 1886352229;",
     )
     .unwrap();
+    db.pragma_update(None, "user_version", version).unwrap();
     db.execute(
         "INSERT INTO frame_chunk VALUES (1, 0, 1, 0, 0, 1, ?1, ?2)",
         rusqlite::params![encoded.header, encoded.payload],
@@ -258,9 +259,15 @@ fn version_1(path: &std::path::Path) -> Chunk {
 }
 
 #[tokio::test]
-async fn a_database_of_version_1_is_upgraded() {
+async fn a_database_of_an_earlier_version_is_upgraded() {
+    for version in [1, 2] {
+        is_upgraded(version).await;
+    }
+}
+
+async fn is_upgraded(version: u8) {
     let folder = tempfile::tempdir().unwrap();
-    let chunk = version_1(&path(&folder));
+    let chunk = of_version(version, &path(&folder));
     for _ in 0..2 {
         let store = SqliteStore::open(path(&folder)).await.unwrap();
         let sessions = store.list_sessions(&SessionQuery::default()).await.unwrap().sessions;
@@ -282,15 +289,22 @@ async fn a_database_of_version_1_is_upgraded() {
 }
 
 #[tokio::test]
-async fn a_database_of_version_1_is_read_and_left_as_it_is() {
+async fn a_database_of_an_earlier_version_is_read_and_left_as_it_is() {
+    for version in [1, 2] {
+        is_read_and_left(version).await;
+    }
+}
+
+async fn is_read_and_left(version: u8) {
     let folder = tempfile::tempdir().unwrap();
-    let chunk = version_1(&path(&folder));
+    let chunk = of_version(version, &path(&folder));
     let before = std::fs::read(path(&folder)).unwrap();
     let store = SqliteStore::open_read_only(path(&folder)).await.unwrap();
     let sessions = store.list_sessions(&SessionQuery::default()).await.unwrap().sessions;
     let [old] = &sessions[..] else { panic!("{sessions:?}") };
     assert_eq!((old.name.as_str(), &old.encoding), ("Old", &Encoding::Columnar));
     assert_eq!(store.read_session(old.id).await.unwrap(), *old);
+    assert_eq!(store.progress(old.id).await.unwrap(), crate::PublisherProgress::default());
     assert_eq!(store.covering_chunk(old.id, ChunkQuery::Frame(0)).await.unwrap().chunk, chunk);
     assert!(store.create_session(NewSession::named("New")).await.is_err());
     let to = crate::MemoryStore::new();
@@ -300,7 +314,9 @@ async fn a_database_of_version_1_is_read_and_left_as_it_is() {
     store.close().await;
     assert_eq!(std::fs::read(path(&folder)).unwrap(), before);
     // A file that says another version than its tables are of is none of ours.
-    Connection::open(path(&folder)).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+    let changed = Connection::open(path(&folder)).unwrap();
+    changed.pragma_update(None, "user_version", version + 1).unwrap();
+    drop(changed);
     let refused = SqliteStore::open_read_only(path(&folder)).await.map(drop);
     assert!(matches!(refused, Err(StoreError::NotADatabase { .. })), "{refused:?}");
 }

@@ -112,6 +112,7 @@ impl<'a> Copying<'a> {
             let change = SessionChange {
                 status: Some(self.session.status),
                 video_file_path: Some(self.session.video_file_path.clone()),
+                report: self.session.report.clone(),
                 ..SessionChange::default()
             };
             Copied::New(self.to.sessions.update_session(id, change).await.map_err(TransferError::Write)?)
@@ -142,8 +143,11 @@ impl<'a> Copying<'a> {
         let (id, to) = (self.session.id, self.to.sessions);
         let term = to.begin_term(id).await.map_err(TransferError::Write)?;
         let markers = self.from.sessions.markers(id).await.map_err(TransferError::Read)?;
-        let settled_through = self.from.sessions.settled_through(id).await.map_err(TransferError::Read)?;
-        let rest = Batch { markers, settled_through, ..Batch::default() };
+        let progress = self.from.sessions.progress(id).await.map_err(TransferError::Read)?;
+        if let Some(publisher) = &progress.publisher {
+            to.set_publisher(id, term, publisher).await.map_err(TransferError::Write)?;
+        }
+        let rest = Batch { markers, settled_through: progress.settled_through, ..Batch::default() };
         let begun = to.append(id, term, &rest).await.map_err(TransferError::Write)?;
         self.advance(begun.stored_bytes);
         let mut next = begun.frame_count;

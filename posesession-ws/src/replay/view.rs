@@ -83,7 +83,7 @@ struct FrameMessage<'a> {
 enum Event {
     Message(Option<Result<Message, TransportError>>),
     Fetched(ChunkQuery, Result<Arc<Chunk>, StoreError>),
-    Looked(Result<SessionRecording, StoreError>),
+    Looked(Box<Result<SessionRecording, StoreError>>),
     MustLook,
     Wake,
     Shutdown,
@@ -148,7 +148,7 @@ impl View {
                     Event::Fetched(query, fetched)
                 }
                 () = sleep_until(clock.instant(wake.unwrap_or_default())), if wake.is_some() => Event::Wake,
-                Some(looked) = self.looks.next(), if !self.looks.is_empty() => Event::Looked(looked),
+                Some(looked) = self.looks.next(), if !self.looks.is_empty() => Event::Looked(Box::new(looked)),
                 () = sleep_until(clock.instant(next_look)), if self.looks.is_empty() => Event::MustLook,
                 () = change_of(self.session.id, &mut self.changed) => Event::MustLook,
             };
@@ -165,7 +165,7 @@ impl View {
                 Event::Wake => {}
                 Event::MustLook => self.look(),
                 Event::Looked(looked) => {
-                    if !self.refresh(looked, &mut transport).await? {
+                    if !self.refresh(*looked, &mut transport).await? {
                         return close(&mut transport, CloseReason::NO_SESSION, "the session is gone").await;
                     }
                     next_look = clock.now() + self.look_interval();

@@ -13,8 +13,8 @@ use posesession_core::{
     SessionStatus, User, UserId,
 };
 use posesession_store::{
-    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewSession, NewUser, SessionChange, SessionPage,
-    SessionQuery, SessionStore, SessionTotals, StoreError, StoredChunk, Term,
+    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewSession, NewUser, PublisherProgress,
+    SessionChange, SessionPage, SessionQuery, SessionStore, SessionTotals, StoreError, StoredChunk, Term,
 };
 use tokio::time::Instant;
 
@@ -157,7 +157,8 @@ forwarded! {
     begin_term(id: SessionId) -> Term;
     append(id: SessionId, term: Term, batch: &Batch) -> Appended;
     append_encoded(id: SessionId, term: Term, run: EncodedRun) -> Appended;
-    settled_through(id: SessionId) -> Option<u64>;
+    set_publisher(id: SessionId, term: Term, publisher: &str) -> Option<u64>;
+    progress(id: SessionId) -> PublisherProgress;
     compact(id: SessionId, remainder: bool) -> Compacted;
     chunk_index(id: SessionId) -> ChunkIndex;
     encoded_chunk(id: SessionId, query: ChunkQuery) -> EncodedStoredChunk;
