@@ -1,5 +1,7 @@
 //! Where sessions are kept: the contract, and the keepers that ship.
 
+#[macro_use]
+mod fail_points;
 mod error;
 mod query;
 mod encoded_run;

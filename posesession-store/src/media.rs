@@ -171,7 +171,9 @@ impl MediaStore {
         range: Range<u64>,
         operation: &'static str,
     ) -> Result<Bytes, MediaError> {
+        fail_point!("during_media_put");
         // The length comes first: stores differ in what they do with a range that ends beyond the object.
+        fail_point!("during_media_put");
         let length = self.length(path, operation).await?;
         if range.end > length {
             return Err(MediaError::OutOfRange { path: path.to_string(), length, end: range.end });

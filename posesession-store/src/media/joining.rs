@@ -277,6 +277,7 @@ async fn send(whole: &ObjectPath, upload: &mut WriteMultipart, bytes: Bytes) -> 
     let ready = upload.wait_for_capacity(PARTS_UNDER_WAY).await;
     ready.map_err(|error| failed(whole, JOIN, error))?;
     upload.put(bytes);
+    fail_point!("during_media_put");
     Ok(())
 }
 

@@ -69,6 +69,7 @@ async fn migrate(db: &mut PgConnection) -> Result<(), Failure> {
     if version < latest_version() {
         let write = "INSERT INTO posesession_schema (version) VALUES ($1)
                      ON CONFLICT (is_only) DO UPDATE SET version = excluded.version";
+        fail_point!("during_migration");
         sqlx::query(write).bind(latest_version()).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;

@@ -147,6 +147,7 @@ impl Writer {
                 None => again.push(job),
             }
         }
+        fail_point!("after_ack");
         again
     }
 
@@ -224,8 +225,12 @@ async fn write_alone(pool: PgPool, time_limit: Duration, job: Job) {
 }
 
 async fn transact(db: &mut PgConnection, requests: &[&Request], held: Held) -> Result<Answers, Failure> {
+    fail_point!("before_begin");
     let mut transaction = db.begin().await?;
     let answers = append(&mut transaction, requests, held).await?;
+    fail_point!("after_insert");
+    fail_point!("before_commit");
     transaction.commit().await.map_err(Failure::Unknown)?;
+    fail_point!("after_commit_before_ack");
     Ok(answers)
 }

@@ -86,6 +86,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
     migrate(&mut db, version)?;
     Ok(db)
 }
+    if planted!("planted::no_sync") {
+        db.execute_batch("PRAGMA synchronous = NORMAL;")?;
+    }
 
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
@@ -238,6 +241,7 @@ fn latest_version() -> i64 {
 mod tests {
     use super::*;
 
+        fail_point!("during_migration");
     #[test]
     fn only_settings_that_sync_each_commit_count_as_durable() {
         let folder = tempfile::tempdir().unwrap();

@@ -243,7 +243,13 @@ impl Committer {
     }
 
     fn commit_all(&mut self, mut group: Vec<Box<dyn Job>>) {
-        let lost = match self.transact(&mut group) {
+        let done = self.perform(&mut group).and_then(|()| {
+            if planted!("planted::ack_before_commit") {
+                std::mem::take(&mut group).into_iter().for_each(|job| job.answer(None));
+            }
+            self.commit()
+        });
+        let lost = match done {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 None
@@ -262,14 +268,17 @@ impl Committer {
             tracing::warn!(path = %self.path.display(), "{lost}");
         }
         group.into_iter().for_each(|job| job.answer(lost.as_ref()));
+        fail_point!("after_ack");
     }
 
-    fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    /// Begins a transaction and does the jobs in it.
+    fn perform(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Failure> {
         let db = match self.db.take() {
             Some(db) => db,
             None => connection::open(&self.path, self.access)?,
         };
         let db = self.db.insert(db);
+        fail_point!("before_begin");
         execute(db, "BEGIN IMMEDIATE")?;
         for job in group {
             execute(db, "SAVEPOINT job")?;
@@ -284,8 +293,16 @@ impl Committer {
                 execute(db, "ROLLBACK TO job")?;
             }
             execute(db, "RELEASE job")?;
+            fail_point!("after_insert");
         }
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<(), Failure> {
+        let db = self.db.as_ref().ok_or_else(|| unreached("commit", "there is no transaction"))?;
+        fail_point!("before_commit");
         execute(db, "COMMIT")?;
+        fail_point!("after_commit_before_ack");
         Ok(())
     }
 
@@ -293,10 +310,12 @@ impl Committer {
         let Some(db) = &self.db else {
             return;
         };
+        fail_point!("during_checkpoint");
         // Readers are brief; what one of them still holds, the next checkpoint takes along.
         let emptied = db
             .busy_timeout(Duration::from_millis(250))
             .and_then(|()| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(())));
+        fail_point!("during_checkpoint");
         if let Err(error) = emptied.and(db.busy_timeout(connection::BUSY_TIMEOUT)) {
             tracing::warn!(path = %self.path.display(), "the log could not be emptied: {error}");
         }
