@@ -36,6 +36,9 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
+    if let Some(because) = storage.durability().because() {
+        tracing::warn!("a power loss may take what was acknowledged: {because}");
+    }
     let state = Arc::new(AppState::new(storage, config, address));
     let keeper = tokio::spawn(housekeeping::erase_deleted(Arc::clone(&state)));
     let router = routes::router(Arc::clone(&state));

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use posesession_core::{SessionRecording, SessionStatus};
 use posesession_store::{
-    MediaError, MediaStore, PostgresStore, RecordedVideo, SessionChange, SessionQuery, SessionStore,
-    SqliteStore, StoreError, VideoType,
+    Durability, MediaError, MediaStore, PostgresStore, RecordedVideo, SessionChange, SessionQuery,
+    SessionStore, SqliteStore, StoreError, VideoType,
 };
 use thiserror::Error;
 
@@ -86,6 +86,13 @@ impl Storage {
     #[must_use]
     pub fn media(&self) -> Option<&Arc<MediaStore>> {
         self.media.as_ref()
+    }
+
+    /// Returns whether what is acknowledged survives a power loss, sessions and media, and if not, why.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        let media = self.media.as_ref().map_or(Durability::Durable, |media| media.durability());
+        self.store.durability().and(media)
     }
 
     /// Does what is queued, closes the database and lets go of the place; calls that come later fail. Stores of the

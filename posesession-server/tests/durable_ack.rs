@@ -87,7 +87,8 @@ fn calls(trace: &str) -> Vec<Call> {
 
 #[tokio::test]
 async fn the_database_is_synced_before_an_acknowledgement_is_sent() {
-    let folder = tempfile::tempdir().unwrap();
+    // On the disk: what lies in memory is not durable, and the server would say so.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let trace_path = folder.path().join("trace");
     let server = Traced::start(&folder.path().join("data"), &trace_path);
     let mut client = RecordClient::connect(&format!("ws://{}/ws/pose", server.address)).await.unwrap();

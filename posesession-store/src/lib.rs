@@ -3,6 +3,7 @@
 #[macro_use]
 mod fail_points;
 mod error;
+mod durability;
 mod query;
 mod encoded_run;
 mod store;
@@ -31,6 +32,7 @@ pub mod conformance;
 
 pub use bulk_append::BulkAppend;
 pub use chunk_cache::{ChunkCache, ChunkCacheStats};
+pub use durability::Durability;
 pub use encoded_run::EncodedRun;
 pub use error::StoreError;
 pub use interchange::{

@@ -21,6 +21,8 @@ use object_store::path::Path as ObjectPath;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPayload};
 use posesession_core::{ImageObject, ImageRef, SessionId};
 
+use crate::durability::Durability;
+
 pub use error::MediaError;
 use error::failed;
 pub(crate) use objects::MediaObject;
@@ -60,13 +62,20 @@ pub use video::{JoinedVideo, VideoGap, VideoType};
 #[derive(Debug, Clone)]
 pub struct MediaStore {
     objects: Arc<dyn ObjectStore>,
+    durability: Durability,
 }
 
 impl MediaStore {
     /// Makes a media store of an object store, whose durability it takes as it is.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+        Self { objects, durability: Durability::Durable }
+    }
+
+    /// Returns whether what was put survives a power loss, and if not, why.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.durability.clone()
     }
 
     /// Opens a folder as media store, making it if it isn't there. What is put is synced to the disk.
@@ -82,7 +91,8 @@ impl MediaStore {
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(error.into()))?;
-        Ok(Self::new(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true))))
+        let objects = Arc::new(objects.with_fsync(true).with_automatic_cleanup(true));
+        Ok(Self { objects, durability: Durability::of_folder(folder) })
     }
 
     /// Opens the media inside an SQLite database, such as a one-session file; the tables are made if they aren't there. What
@@ -115,7 +125,7 @@ impl MediaStore {
         let path = path.to_owned();
         let open = move || sqlite_objects::SqliteObjects::open(path, access);
         match tokio::task::spawn_blocking(open).await {
-            Ok(Ok(objects)) => Ok(Self::new(Arc::new(objects))),
+            Ok(Ok((objects, durability))) => Ok(Self { objects: Arc::new(objects), durability }),
             Ok(Err(error)) => Err(MediaError::Backend { operation: OPERATION, source: Box::new(error) }),
             Err(broken) => Err(MediaError::Backend { operation: OPERATION, source: Box::new(broken) }),
         }
@@ -161,7 +171,9 @@ impl MediaStore {
     }
 
     async fn put(&self, path: &ObjectPath, bytes: Bytes, operation: &'static str) -> Result<(), MediaError> {
+        fail_point!("during_media_put");
         let put = self.objects.put(path, PutPayload::from_bytes(bytes)).await;
+        fail_point!("during_media_put");
         put.map(drop).map_err(|error| failed(path, operation, error))
     }
 
@@ -171,9 +183,7 @@ impl MediaStore {
         range: Range<u64>,
         operation: &'static str,
     ) -> Result<Bytes, MediaError> {
-        fail_point!("during_media_put");
         // The length comes first: stores differ in what they do with a range that ends beyond the object.
-        fail_point!("during_media_put");
         let length = self.length(path, operation).await?;
         if range.end > length {
             return Err(MediaError::OutOfRange { path: path.to_string(), length, end: range.end });

@@ -14,6 +14,7 @@ use posesession_core::{
 
 use self::entry::Entry;
 use crate::checks::{self, bad};
+use crate::durability::Durability;
 use crate::encoded_run::{Encoded, EncodedRun};
 use crate::error::StoreError;
 use crate::listing::{Place, search_text, search_words};
@@ -118,6 +119,10 @@ impl State {
 impl SessionStore for MemoryStore {
     fn is_durable(&self) -> bool {
         false
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::not("the sessions are kept in memory")
     }
 
     async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError> {

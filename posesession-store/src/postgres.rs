@@ -32,6 +32,7 @@ use self::presence::Presence;
 use self::writer::Writers;
 use crate::blocking::blocking;
 use crate::checks;
+use crate::durability::Durability;
 use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
@@ -43,7 +44,7 @@ use crate::store::SessionStore;
 
 /// Keeps sessions in a Postgres database, version 13 or later.
 ///
-/// - An append is durable on return, if the server's settings are as they are by default: [`SessionStore::is_durable`]
+/// - An append is durable on return, if the server's settings are as they are by default: [`SessionStore::durability`]
 ///   tells. Appends of all sessions that come in meanwhile share the next transaction.
 /// - The schema is made and upgraded at [`PostgresStore::connect`], by one of several programs that start at once. It
 ///   lives in the first schema of the connection's `search_path`, under the names of the logical schema.
@@ -69,7 +70,7 @@ pub struct PostgresStore {
     pool: PgPool,
     writers: Writers,
     presence: Presence,
-    is_durable: bool,
+    durability: Durability,
     /// How long a call may take in all; longer than the database allows any statement, so only a connection that is
     /// silently dead takes so long.
     time_limit: Duration,
@@ -117,11 +118,11 @@ impl PostgresStore {
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
         let failed = |failure: Failure| failure.during("open the database");
         let pool = connection::open(url, &options).await.map_err(failed)?;
-        let is_durable = connection::is_durable(&pool).await.map_err(failed)?;
+        let durability = connection::durability(&pool).await.map_err(failed)?;
         let time_limit = options.acquire_timeout + options.lock_timeout + 2 * options.statement_timeout;
         let writers = Writers::start(&pool, time_limit);
         let presence = Presence::new(&pool);
-        let store = Self { pool, writers, presence, is_durable, time_limit };
+        let store = Self { pool, writers, presence, durability, time_limit };
         // What a store that died was erasing is erased now.
         for key in read!(store, "open the database", |db| compaction::erasing(db))? {
             store.erase_rest(key).await?;
@@ -188,7 +189,11 @@ impl PostgresStore {
 #[async_trait]
 impl SessionStore for PostgresStore {
     fn is_durable(&self) -> bool {
-        self.is_durable
+        self.durability.is_durable()
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability.clone()
     }
 
     async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError> {

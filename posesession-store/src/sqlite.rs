@@ -32,6 +32,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 use crate::blocking::blocking;
 use crate::checks;
+use crate::durability::Durability;
 use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
@@ -59,7 +60,6 @@ use crate::store::SessionStore;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let folder = tempfile::tempdir()?;
 /// let store = SqliteStore::open(folder.path().join("posesession.db")).await?;
-/// assert!(store.is_durable());
 /// let session = store.create_session(NewSession::named("Squat")).await?;
 /// assert_eq!(store.read_session(session.id).await?.name, "Squat");
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
@@ -69,13 +69,13 @@ pub struct SqliteStore {
     // Readers come first: the connection that is closed last takes the log away.
     readers: Readers,
     writer: Writer,
-    is_durable: bool,
+    durability: Durability,
 }
 
 impl SqliteStore {
     /// Opens a database, making it if it isn't there. The folder must be there.
     ///
-    /// What SQLite set of the wanted settings is read back: [`SessionStore::is_durable`] tells.
+    /// What SQLite set of the wanted settings is read back: [`SessionStore::durability`] tells, also whether the folder lies in memory.
     ///
     /// # Errors
     ///
@@ -103,17 +103,17 @@ impl SqliteStore {
     fn open_blocking(path: PathBuf, access: Access) -> Result<Self, StoreError> {
         let failed = |failure: failure::Failure| failure.during("open the database");
         let db = connection::open(&path, access).map_err(failed)?;
-        let is_durable = connection::is_durable(&db).map_err(failed)?;
+        let durability = connection::durability(&db, &path).map_err(failed)?;
         if access == Access::ReadOnly {
             let readers = Readers::new(path, access, Some(db));
-            return Ok(Self { readers, writer: Writer::none(), is_durable });
+            return Ok(Self { readers, writer: Writer::none(), durability });
         }
         let readers = Readers::new(path.clone(), access, None);
         // What a store that died was erasing is erased now.
         for key in compaction::erasing(&db).map_err(failed)? {
             while !compaction::erase_step(&db, key).map_err(failed)? {}
         }
-        Ok(Self { readers, writer: Writer::start(db, path, access)?, is_durable })
+        Ok(Self { readers, writer: Writer::start(db, path, access)?, durability })
     }
 
     /// Returns whether the database holds media beside its sessions, to be opened with
@@ -182,7 +182,11 @@ impl SqliteStore {
 #[async_trait]
 impl SessionStore for SqliteStore {
     fn is_durable(&self) -> bool {
-        self.is_durable
+        self.durability.is_durable()
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability.clone()
     }
 
     async fn create_session(&self, new: NewSession) -> Result<SessionRecording, StoreError> {

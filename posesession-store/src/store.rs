@@ -11,6 +11,7 @@ use posesession_core::{
     SessionStatus, User, UserId,
 };
 
+use crate::durability::Durability;
 use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{
@@ -39,6 +40,11 @@ use crate::query::{
 pub trait SessionStore: Debug + Send + Sync + 'static {
     /// Returns whether what was appended survives a power loss: false for stores in memory or with unsafe settings.
     fn is_durable(&self) -> bool;
+
+    /// Returns whether what was appended survives a power loss, and if not, why: [`SessionStore::is_durable`] with a reason.
+    fn durability(&self) -> Durability {
+        if self.is_durable() { Durability::Durable } else { Durability::not("the store doesn't promise it") }
+    }
 
     /// Creates a session with status `recording` and without frames.
     ///

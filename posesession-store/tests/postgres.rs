@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use posesession_core::{Batch, Chunk, ChunkQuery, Encoding, PoseData, SessionId, Skeleton, Timestamp, Unit};
 use posesession_store::{
-    NewSession, PostgresOptions, PostgresStore, SessionQuery, SessionStore, StoreError, Term,
+    Durability, NewSession, PostgresOptions, PostgresStore, SessionQuery, SessionStore, StoreError, Term,
 };
 use scratch_postgres::{ScratchPostgres, Stop};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -267,9 +267,14 @@ async fn what_can_not_be_connected_to_is_named() {
 async fn unsafe_settings_are_told() {
     for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
         let server = ScratchPostgres::start_with(&[setting]);
-        assert!(!connect(&server.schema()).await.is_durable(), "{setting}");
+        let store = connect(&server.schema()).await;
+        assert!(!store.is_durable());
+        assert_eq!(
+            store.durability().because(),
+            Some(format!("the database has `{}`", setting.replace('=', " = ")).as_str())
+        );
     }
-    assert!(connect(&ScratchPostgres::shared().schema()).await.is_durable());
+    assert_eq!(connect(&ScratchPostgres::shared().schema()).await.durability(), Durability::Durable);
 }
 
 #[tokio::test]

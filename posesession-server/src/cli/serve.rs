@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use posesession_core::Encoding;
-use posesession_store::ChunkCache;
+use posesession_store::{ChunkCache, Durability};
 use tokio::net::TcpListener;
 
 use super::Failure;
@@ -75,7 +75,7 @@ impl Serve {
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
         let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
         let storage = Storage::open_to_serve(&place.place()).await?;
-        if let Err(error) = announce(address) {
+        if let Err(error) = announce(address, &storage.durability()) {
             tracing::debug!(%error, "nobody reads stdout");
         }
         for origin in &allowed_origins {
@@ -123,12 +123,15 @@ fn unusable(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::new(ADDRESS_UNUSABLE, message)
 }
 
-/// Prints where the server is: the first line for programs, the others for humans.
-fn announce(address: SocketAddr) -> io::Result<()> {
+/// Prints where the server is, the first line for programs, the others for humans, and what it can't promise.
+fn announce(address: SocketAddr, durability: &Durability) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;
     writeln!(out, "  sessions  http://{address}/session_list.html")?;
     writeln!(out, "  record    http://{address}/pose_realtime.html")?;
+    if !durability.is_durable() {
+        writeln!(out, "  {durability}")?;
+    }
     out.flush()
 }
 

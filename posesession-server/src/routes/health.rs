@@ -18,11 +18,16 @@ use crate::state::AppState;
 pub(crate) async fn healthz(State(state): State<Arc<AppState>>) -> ApiResult<Json<Value>> {
     let store = state.storage.store();
     store.list_sessions(&SessionQuery { limit: 1, ..SessionQuery::default() }).await?;
-    Ok(Json(json!({
+    let durability = state.storage.durability();
+    let mut health = json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
-        "durable": store.is_durable(),
-    })))
+        "durable": durability.is_durable(),
+    });
+    if let Some(because) = durability.because() {
+        health["not_durable_because"] = because.into();
+    }
+    Ok(Json(health))
 }
 
 /// Writes the server's counters in Prometheus' text format.

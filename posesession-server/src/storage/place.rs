@@ -33,7 +33,7 @@ const FILE_EXTENSIONS: [&str; 3] = ["db", "sqlite", "sqlite3"];
 /// let place: StoragePlace = folder.path().join("sessions.db").display().to_string().parse()?;
 /// assert!(place.open(Access::Read).await.is_err(), "there is nothing to read yet");
 /// let storage = place.open(Access::Write).await?;
-/// assert!(storage.store().is_durable());
+/// assert!(storage.sqlite().is_some());
 /// storage.close().await;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```

@@ -35,18 +35,22 @@ pub(super) struct SqliteObjects {
 }
 
 impl SqliteObjects {
-    /// Opens a database and makes the tables if they aren't there.
-    pub(super) fn open(path: PathBuf, access: Access) -> std::result::Result<Self, crate::StoreError> {
+    /// Opens a database, makes the tables if they aren't there, and looks whether its commits are durable.
+    pub(super) fn open(
+        path: PathBuf,
+        access: Access,
+    ) -> std::result::Result<(Self, crate::Durability), crate::StoreError> {
         let open = || {
             let db = connection::open(&path, access)?;
             if access != Access::ReadOnly {
                 db.execute_batch(connection::MEDIA_SCHEMA)?;
             }
-            Ok(db)
+            let durability = connection::durability(&db, &path)?;
+            Ok((db, durability))
         };
-        let db =
+        let (db, durability) =
             open().map_err(|failure: crate::sqlite::failure::Failure| failure.during("open the media"))?;
-        Ok(Self { db: Arc::new(Mutex::new(db)), path })
+        Ok((Self { db: Arc::new(Mutex::new(db)), path }, durability))
     }
 
     /// Works with the database on a thread that may block.

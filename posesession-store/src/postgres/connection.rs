@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use super::failure::Failure;
 use super::options::PostgresOptions;
 use crate::checks::bad;
+use crate::durability::Durability;
 use crate::error::StoreError;
 
 /// The steps from each schema version to the next.
@@ -49,10 +50,13 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<PgPool,
 }
 
 /// Returns whether the settings that the server really has make a commit durable.
-pub(super) async fn is_durable(db: &PgPool) -> Result<bool, Failure> {
-    let settings = "SELECT current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'
-                        AND current_setting('synchronous_commit') <> 'off'";
-    Ok(sqlx::query_scalar(settings).fetch_one(db).await?)
+pub(super) async fn durability(db: &PgPool) -> Result<Durability, Failure> {
+    let unsafe_settings =
+        "SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) name
+                           WHERE current_setting(name) = 'off'";
+    let names: Vec<String> = sqlx::query_scalar(unsafe_settings).fetch_all(db).await?;
+    let reasons = names.iter().map(|name| Durability::not(format!("the database has `{name} = off`")));
+    Ok(reasons.fold(Durability::Durable, Durability::and))
 }
 
 /// Brings the schema to this version, in one transaction. Of several servers at once, one does it and the others wait.
@@ -65,11 +69,11 @@ async fn migrate(db: &mut PgConnection) -> Result<(), Failure> {
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute(sqlx::raw_sql(*step)).await?;
+        fail_point!("during_migration");
     }
     if version < latest_version() {
         let write = "INSERT INTO posesession_schema (version) VALUES ($1)
                      ON CONFLICT (is_only) DO UPDATE SET version = excluded.version";
-        fail_point!("during_migration");
         sqlx::query(write).bind(latest_version()).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;

@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::Failure;
+use crate::durability::Durability;
 use crate::error::StoreError;
 
 /// `pose`, in the database's header: that the file is one of ours.
@@ -47,6 +48,8 @@ const SMALL_PAGES: &str = "PRAGMA page_size = 512; PRAGMA auto_vacuum = NONE;";
 /// How long a statement waits for another process's lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 64;
+/// The value of `synchronous` from which each commit is synced.
+const FULL: i64 = 2;
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +86,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
     }
     db.execute_batch(SETTINGS)?;
     db.execute_batch(WRITER_SETTINGS)?;
-    migrate(&mut db, version)?;
-    Ok(db)
-}
     if planted!("planted::no_sync") {
         db.execute_batch("PRAGMA synchronous = NORMAL;")?;
     }
+    migrate(&mut db, version)?;
+    Ok(db)
+}
 
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
@@ -176,11 +179,23 @@ pub(super) fn has_media(db: &Connection) -> Result<bool, Failure> {
     Ok(db.prepare(sql)?.exists([])?)
 }
 
-/// Returns whether the settings that SQLite really has make a commit durable.
-pub(super) fn is_durable(db: &Connection) -> Result<bool, Failure> {
+/// Returns whether the settings that SQLite really has, and the file system, make a commit durable.
+pub(crate) fn durability(db: &Connection, path: &Path) -> Result<Durability, Failure> {
+    Ok(settings_durability(db)?.and(Durability::of_folder(path.parent().unwrap_or(path))))
+}
+
+fn settings_durability(db: &Connection) -> Result<Durability, Failure> {
     let journal: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    Ok(journal == "wal" && synchronous >= 2)
+    if journal != "wal" {
+        return Ok(Durability::not(format!("SQLite's journal_mode is `{journal}`, not `wal`")));
+    }
+    if synchronous < FULL {
+        return Ok(Durability::not(format!(
+            "SQLite's synchronous is {synchronous}, less than {FULL} (FULL)"
+        )));
+    }
+    Ok(Durability::Durable)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
@@ -226,6 +241,7 @@ fn migrate(db: &mut Connection, version: i64) -> Result<(), Failure> {
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(step)?;
+        fail_point!("during_migration");
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", latest_version())?;
@@ -241,18 +257,17 @@ fn latest_version() -> i64 {
 mod tests {
     use super::*;
 
-        fail_point!("during_migration");
     #[test]
     fn only_settings_that_sync_each_commit_count_as_durable() {
         let folder = tempfile::tempdir().unwrap();
         let db = open_writer(&folder.path().join("posesession.db")).unwrap();
-        assert!(is_durable(&db).unwrap());
+        assert_eq!(settings_durability(&db).unwrap(), Durability::Durable);
         db.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
-        assert!(!is_durable(&db).unwrap());
+        assert!(settings_durability(&db).unwrap().because().unwrap().contains("less than 2 (FULL)"));
         db.execute_batch("PRAGMA synchronous = EXTRA").unwrap();
-        assert!(is_durable(&db).unwrap());
+        assert_eq!(settings_durability(&db).unwrap(), Durability::Durable);
         db.execute_batch("PRAGMA journal_mode = MEMORY").unwrap();
-        assert!(!is_durable(&db).unwrap());
+        assert!(settings_durability(&db).unwrap().because().unwrap().contains("journal_mode is `memory`"));
     }
 
     #[test]

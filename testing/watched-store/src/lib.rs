@@ -118,6 +118,10 @@ macro_rules! forwarded {
                 self.store.is_durable()
             }
 
+            fn durability(&self) -> posesession_store::Durability {
+                self.store.durability()
+            }
+
             async fn covering_chunk(&self, id: SessionId, query: ChunkQuery) -> Result<StoredChunk, StoreError> {
                 self.watch(id, query).await
             }

@@ -3,7 +3,7 @@ use object_store::{GetRange, ObjectStoreExt as _};
 use super::*;
 
 fn open(folder: &std::path::Path) -> SqliteObjects {
-    SqliteObjects::open(folder.join("media.db"), Access::Write).unwrap()
+    SqliteObjects::open(folder.join("media.db"), Access::Write).unwrap().0
 }
 
 fn path(text: &str) -> Path {
