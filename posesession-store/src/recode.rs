@@ -8,6 +8,7 @@ use posesession_core::{
 use thiserror::Error;
 
 use self::verified::encode_verified;
+use crate::blocking::blocking;
 use crate::error::StoreError;
 use crate::store::SessionStore;
 use crate::transfer::{OnProgress, Progress};
@@ -121,12 +122,8 @@ impl Recoding<'_> {
             why: error.to_string(),
         };
         let (chunk, to, skeleton) = (old.clone(), self.to.clone(), self.session.skeleton.clone());
-        let work = move || encode_verified(&chunk, &to, skeleton.as_ref());
-        let done = match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done,
-            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-        };
-        let new = done.map_err(not_kept)?;
+        let work = move || Ok(encode_verified(&chunk, &to, skeleton.as_ref()));
+        let new = blocking("codec", "encode a chunk", work).await?.map_err(not_kept)?;
         let codec = peek(&new.header).map_err(not_kept)?.codec;
         let is_left = codec.name() != self.to.name();
         let is_replaced = if is_left && header.codec == codec {

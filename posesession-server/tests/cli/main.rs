@@ -8,5 +8,6 @@ mod looking;
 mod playing;
 mod moving;
 mod recoding;
+mod killed_recode;
 mod removing;
 mod beside;
