@@ -31,6 +31,10 @@ pub struct ServerConfig {
     pub max_import_bytes: u64,
     /// How long a response may wait for its reader to take anything.
     pub write_timeout: Duration,
+    /// How long a WebSocket's message may take from its first byte to its last.
+    pub message_timeout: Duration,
+    /// How often a WebSocket's client is pinged; one from which nothing comes for two pings in a row is gone.
+    pub ping_every: Duration,
     /// How many bytes of decoded frames are kept for replays, images and looks at single frames; 0 keeps none.
     pub chunk_cache_bytes: usize,
     /// How sessions are kept whose starter doesn't say.
@@ -55,6 +59,8 @@ impl Default for ServerConfig {
             max_body_bytes: 1 << 20,
             max_import_bytes: 8 << 30,
             write_timeout: Duration::from_secs(60),
+            message_timeout: Duration::from_secs(30),
+            ping_every: Duration::from_secs(20),
             chunk_cache_bytes: ChunkCache::DEFAULT_BYTES,
             encoding: Encoding::default(),
             erase_after: Duration::from_secs(60),

@@ -32,7 +32,11 @@ impl AppState {
         let store = Arc::clone(storage.store());
         let options =
             ReplayOptions { chunk_cache_bytes: config.chunk_cache_bytes, ..ReplayOptions::default() };
-        let recording = RecordOptions { encoding: config.encoding.clone(), ..RecordOptions::default() };
+        let recording = RecordOptions {
+            encoding: config.encoding.clone(),
+            message_timeout: Some(config.message_timeout),
+            ..RecordOptions::default()
+        };
         let record = RecordService::new(Arc::clone(&store), storage.media().cloned(), recording);
         Self {
             storage,

@@ -1,7 +1,7 @@
 //! The record and replay protocols: their messages, the server's loops, the clients.
 //!
 //! The loops take any [`Transport`]: a `Sink` and `Stream` of [`Message`]s. WebSockets over tokio-tungstenite ship
-//! ([`from_websocket`]), and so does a connection within the process ([`in_process`]).
+//! ([`from_websocket`], and [`accepted_websocket`] for servers), and so does a connection within the process ([`in_process`]).
 
 mod clock;
 mod message;
@@ -18,6 +18,6 @@ pub use replay::{
     ReplayClient, ReplayEvent, ReplayOptions, ReplayRequest, ReplayService, ReplayedFrame, ReplayedSession,
 };
 pub use transport::{
-    InProcessTransport, MAX_MESSAGE_BYTES, Transport, TransportError, WebSocketTransport, from_websocket,
-    in_process, websocket_config,
+    GuardedTransport, InProcessTransport, MAX_MESSAGE_BYTES, SocketLimits, Transport, TransportError,
+    WebSocketTransport, accepted_websocket, from_websocket, in_process, websocket_config,
 };

@@ -37,6 +37,12 @@ pub struct CloseReason {
 impl CloseReason {
     /// 1001: the server shuts down.
     pub const GOING_AWAY: u16 = 1001;
+    /// 1002: what came is not what RFC 6455 allows.
+    pub const PROTOCOL_ERROR: u16 = 1002;
+    /// 1007: a text message was not UTF-8.
+    pub const NOT_UTF8: u16 = 1007;
+    /// 1008: the client doesn't keep to a limit, such as the time that a message may take.
+    pub const LIMIT_EXCEEDED: u16 = 1008;
     /// 1009: a message was larger than 16 MiB.
     pub const TOO_LARGE: u16 = 1009;
     /// 1013: the client doesn't read what it is sent; it may try again.

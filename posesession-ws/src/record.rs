@@ -49,6 +49,8 @@ pub struct RecordOptions {
     pub max_streams: usize,
     /// How sessions are kept whose starter doesn't say.
     pub encoding: Encoding,
+    /// How long the transport lets a message take, for `welcome` to say: see [`crate::SocketLimits`].
+    pub message_timeout: Option<Duration>,
 }
 
 impl Default for RecordOptions {
@@ -61,6 +63,7 @@ impl Default for RecordOptions {
             publisher_patience: Duration::from_secs(600),
             max_streams: 1024,
             encoding: Encoding::default(),
+            message_timeout: None,
         }
     }
 }
@@ -174,8 +177,8 @@ impl RecordService {
     }
 
     fn welcome(&self) -> Welcome {
-        let reorder_window_ms =
-            u64::try_from(self.inner.options.reorder_window.as_millis()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let RecordOptions { reorder_window, message_timeout, .. } = self.inner.options;
         Welcome {
             protocol: SUBPROTOCOL.to_owned(),
             server: self.inner.options.server.clone(),
@@ -186,7 +189,8 @@ impl RecordService {
                 max_image_bytes: Self::MAX_IMAGE_BYTES,
                 max_persons: PoseData::MAX_PERSONS,
                 max_keypoints: Skeleton::MAX_KEYPOINTS,
-                reorder_window_ms,
+                reorder_window_ms: millis(reorder_window),
+                max_idle_message_ms: message_timeout.map(millis),
             },
         }
     }

@@ -1,5 +1,8 @@
 //! How messages get from one side to the other: anything that is a `Sink` and a `Stream` of [`Message`]s.
 
+mod meter;
+mod guarded;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,6 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message as WsMessage};
 use tokio_util::sync::PollSender;
 
+pub use self::guarded::{GuardedTransport, SocketLimits, accepted_websocket};
+use self::meter::Misuse;
 use crate::message::{CloseReason, Message};
 
 /// The largest message that is read, in bytes: 16 MiB. A larger one ends the connection with code 1009.
@@ -26,7 +31,8 @@ pub(crate) const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 /// A connection of either protocol. Every matching `Sink` + `Stream` is one; [`from_websocket`] and [`in_process`] make
 /// the two that ship.
 ///
-/// The stream ends (`None`) when the connection does. After [`TransportError::TooLarge`] nothing more is read.
+/// The stream ends (`None`) when the connection does. After an error nothing more is read, but
+/// the other side can still be told the [`TransportError::close_reason`].
 pub trait Transport:
     Stream<Item = Result<Message, TransportError>> + Sink<Message, Error = TransportError> + Send + Unpin
 {
@@ -50,6 +56,21 @@ pub enum TransportError {
         /// Its size, in bytes.
         size: usize,
     },
+    /// What came is not what RFC 6455 allows.
+    #[error("what came is no WebSocket's traffic: {what}")]
+    Malformed {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A text message was not UTF-8.
+    #[error("a text message must be UTF-8")]
+    NotUtf8,
+    /// The other side doesn't keep to a limit: see [`SocketLimits`].
+    #[error("{rule}")]
+    LimitExceeded {
+        /// Which limit.
+        rule: String,
+    },
     /// The transport failed.
     #[error("the connection failed")]
     Failed {
@@ -57,6 +78,21 @@ pub enum TransportError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl TransportError {
+    /// Returns what the other side is to be told at the end; none if there is nothing to be told, or nobody.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        let code = match self {
+            Self::TooLarge { .. } => CloseReason::TOO_LARGE,
+            Self::Malformed { .. } => CloseReason::PROTOCOL_ERROR,
+            Self::NotUtf8 => CloseReason::NOT_UTF8,
+            Self::LimitExceeded { .. } => CloseReason::LIMIT_EXCEEDED,
+            Self::Closed | Self::Failed { .. } => return None,
+        };
+        Some(CloseReason::new(code, &self.to_string()))
+    }
 }
 
 /// Answers a client's goodbye: a WebSocket that ends without the answer counts as broken.
@@ -153,6 +189,13 @@ fn transport_error(error: WsError) -> TransportError {
             TransportError::Closed
         }
         WsError::Capacity(CapacityError::MessageTooLong { size, .. }) => TransportError::TooLarge { size },
+        WsError::Protocol(error) => TransportError::Malformed { what: error.to_string() },
+        WsError::Utf8(_) => TransportError::NotUtf8,
+        WsError::Io(error) => match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(misuse @ Misuse::LongControlFrame) => TransportError::Malformed { what: misuse.to_string() },
+            Some(misuse) => TransportError::LimitExceeded { rule: misuse.to_string() },
+            None => TransportError::Failed { source: Box::new(error) },
+        },
         other => TransportError::Failed { source: Box::new(other) },
     }
 }

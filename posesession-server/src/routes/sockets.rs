@@ -10,15 +10,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use posesession_ws::protocol::{SUBPROTOCOL, WireFormat};
-use posesession_ws::{ReplayRequest, TransportError, WebSocketTransport, from_websocket, websocket_config};
+use posesession_ws::{GuardedTransport, ReplayRequest, SocketLimits, TransportError, accepted_websocket};
 use serde_json::{Value, json};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
+use crate::config::ServerConfig;
 use crate::connection::{Slot, Stalling};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::SocketKind;
@@ -27,7 +27,7 @@ use crate::routes::sessions::session_id;
 use crate::state::AppState;
 
 /// A WebSocket over what was an HTTP connection, as the protocols take it.
-type Transport = WebSocketTransport<Stalling>;
+type Transport = GuardedTransport<Stalling>;
 
 /// Lists what can be watched and recorded over the record protocol.
 pub(crate) async fn streams(State(state): State<Arc<AppState>>, params: Params) -> ApiResult<Json<Value>> {
@@ -75,14 +75,14 @@ where
     let connection_state = Arc::clone(state);
     let socket = async move {
         let _slot = slot;
-        let Some((stream, read)) = upgrade.await.ok().and_then(tcp) else {
+        let Some((stream, early)) = upgrade.await.ok().and_then(tcp) else {
             tracing::debug!("a WebSocket's connection broke off before it was one");
             return;
         };
         let _open = connection_state.metrics.socket(kind);
-        let config = Some(websocket_config());
-        let socket = WebSocketStream::from_partially_read(stream, read, Role::Server, config).await;
-        if let Err(error) = serve(from_websocket(socket)).await {
+        let ServerConfig { message_timeout, ping_every, .. } = connection_state.config;
+        let transport = accepted_websocket(stream, early, SocketLimits { message_timeout, ping_every }).await;
+        if let Err(error) = serve(transport).await {
             tracing::debug!(?kind, %error, "a WebSocket broke off");
         }
     };
@@ -91,9 +91,9 @@ where
 }
 
 /// Returns the stream under an upgraded connection, and what was read of it already.
-fn tcp(upgraded: Upgraded) -> Option<(Stalling, Vec<u8>)> {
+fn tcp(upgraded: Upgraded) -> Option<(Stalling, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<Stalling>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf.into()))
+    Some((parts.io.into_inner(), parts.read_buf))
 }
 
 /// What the opening handshake (RFC 6455, section 4.2) asks for.

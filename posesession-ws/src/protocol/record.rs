@@ -246,6 +246,9 @@ pub struct Limits {
     pub max_keypoints: usize,
     /// How long a missing number is waited for.
     pub reorder_window_ms: u64,
+    /// How long a message may take from its first byte to its last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_idle_message_ms: Option<u64>,
 }
 
 /// `ack`: what is durable.

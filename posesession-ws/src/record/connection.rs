@@ -102,11 +102,10 @@ impl<T: Transport> Connection<T> {
                         answer_goodbye(&mut self.transport).await;
                         return Ok(());
                     }
-                    Some(Err(TransportError::TooLarge { size })) => {
-                        let reason = format!("a message of {size} bytes is too large");
-                        return self.close(CloseReason::TOO_LARGE, &reason).await;
+                    Some(Err(error)) => {
+                        let Some(CloseReason { code, reason }) = error.close_reason() else { return Err(error) };
+                        return self.close(code, &reason).await;
                     }
-                    Some(Err(error)) => return Err(error),
                     Some(Ok(message)) => self.handle_message(message).await?,
                 },
             }

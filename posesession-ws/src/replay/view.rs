@@ -22,7 +22,7 @@ use crate::protocol::{
     BinaryFrame, BinaryFrameHeader, CommandId, ErrorCode, ProtocolError, ReplayCommand, WireFormat,
 };
 use crate::record::{json_message, storage_error, with_cause};
-use crate::transport::{Transport, TransportError, answer_goodbye};
+use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError, answer_goodbye};
 
 /// How many commands are taken in a row before the cursor is looked at again.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -193,11 +193,11 @@ impl View {
                 answer_goodbye(transport).await;
                 return Ok(false);
             }
-            Some(Err(error @ TransportError::TooLarge { .. })) => {
-                close(transport, CloseReason::TOO_LARGE, &error.to_string()).await?;
+            Some(Err(error)) => {
+                let Some(CloseReason { code, reason }) = error.close_reason() else { return Err(error) };
+                close(transport, code, &reason).await?;
                 return Ok(false);
             }
-            Some(Err(error)) => return Err(error),
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => {
                 let error = ProtocolError::new(ErrorCode::BadBinary, "a replay takes text messages only");
@@ -435,6 +435,9 @@ fn no_skeleton() -> Skeleton {
 }
 
 async fn close<T: Transport>(transport: &mut T, code: u16, reason: &str) -> Result<(), TransportError> {
-    transport.send(Message::Close(Some(CloseReason::new(code, reason)))).await?;
-    transport.close().await
+    let goodbye = async {
+        transport.send(Message::Close(Some(CloseReason::new(code, reason)))).await?;
+        transport.close().await
+    };
+    tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await.unwrap_or(Err(TransportError::Closed))
 }

@@ -9,4 +9,5 @@ mod recording;
 mod replaying;
 mod reading;
 mod trouble;
+mod guarded;
 mod vectors;
