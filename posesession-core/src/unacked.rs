@@ -206,16 +206,33 @@ impl<T> UnackedFrames<T> {
         settled
     }
 
+    /// Returns all numbers that are not acknowledged, those of frames and those of drops, as few ranges.
+    pub fn unsettled(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
+        let mut items = self.from(0).map(|item| match item {
+            Unacked::Frame { number, .. } => (number, number),
+            Unacked::Dropped { first, last } => (first, last),
+        });
+        let mut next = items.next();
+        std::iter::from_fn(move || {
+            let (first, mut last) = next.take()?;
+            next = items.next();
+            while let Some((_, end)) = next.filter(|&(begin, _)| last.checked_add(1) == Some(begin)) {
+                last = end;
+                next = items.next();
+            }
+            Some(first..=last)
+        })
+    }
+
     /// Drops everything that is kept: the other side takes no more. Returns all numbers that were not acknowledged, those
     /// dropped before included.
     pub fn give_up(&mut self) -> Vec<RangeInclusive<u64>> {
-        for number in std::mem::take(&mut self.frames).into_iter().map(|kept| kept.number) {
-            self.dropped += 1;
-            self.ranges.add(number, None);
-        }
+        let unsettled = self.unsettled().collect();
+        self.dropped += self.frames.len() as u64;
+        self.frames.clear();
+        self.ranges = DroppedRanges::default();
         self.bytes = 0;
-        let ranges = std::mem::take(&mut self.ranges);
-        ranges.iter().map(|(first, last)| first..=last).collect()
+        unsettled
     }
 
     /// Starts a new numbering: everything kept counts as acknowledged, and the next frame may have any number. For frames that

@@ -141,6 +141,11 @@ impl<T: Transport> Caller<T> {
         }
     }
 
+    /// Gives up the connection, and the events that nobody has read.
+    pub(crate) fn into_parts(self) -> (T, VecDeque<Incoming>) {
+        (self.transport, self.events)
+    }
+
     pub(crate) async fn close(&mut self) -> Result<(), ClientError> {
         match self.transport.send(Message::Close(None)).await {
             Ok(()) | Err(TransportError::Closed) => Ok(()),
@@ -165,7 +170,7 @@ impl<T: Transport> Caller<T> {
     }
 }
 
-fn parse(message: Message) -> Result<Incoming, ClientError> {
+pub(crate) fn parse(message: Message) -> Result<Incoming, ClientError> {
     match message {
         Message::Text(text) => {
             let value =
@@ -210,6 +215,9 @@ pub enum ClientError {
         /// What it said about it.
         reason: Option<CloseReason>,
     },
+    /// The server doesn't answer in time.
+    #[error("the server doesn't answer")]
+    Silent,
     /// The connection failed.
     #[error(transparent)]
     Transport(#[from] TransportError),

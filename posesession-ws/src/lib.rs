@@ -3,6 +3,8 @@
 //! The loops take any [`Transport`]: a `Sink` and `Stream` of [`Message`]s. WebSockets over tokio-tungstenite ship
 //! ([`from_websocket`], and [`accepted_websocket`] for servers), and so does a connection within the process ([`in_process`]).
 
+#[macro_use]
+mod fail_points;
 mod clock;
 mod message;
 mod transport;
@@ -13,7 +15,10 @@ mod caller;
 
 pub use caller::{ClientError, ClientTransport};
 pub use message::{CloseReason, Message, Utf8Bytes};
-pub use record::{Finalized, RecordClient, RecordEvent, RecordOptions, RecordService};
+pub use record::{
+    Connect, Finalized, RecordClient, RecordEvent, RecordOptions, RecordService, ServerUrl, Stopped,
+    StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerFigures, StreamerOptions,
+};
 pub use replay::{
     ReplayClient, ReplayEvent, ReplayOptions, ReplayRequest, ReplayService, ReplayedFrame, ReplayedSession,
 };

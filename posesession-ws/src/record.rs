@@ -11,6 +11,7 @@ mod recording;
 mod stream;
 mod connection;
 mod client;
+mod streamer;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,10 @@ pub(crate) use self::peer::json_message;
 use self::peer::{ConnectionId, Peer};
 pub(crate) use self::recording::{storage_error, with_cause};
 use self::stream::StreamHandle;
+pub use self::streamer::{
+    Connect, ServerUrl, Stopped, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerFigures,
+    StreamerOptions,
+};
 use crate::clock::Clock;
 use crate::protocol::{ErrorCode, Limits, ProtocolError, SUBPROTOCOL, Welcome};
 use crate::transport::{MAX_MESSAGE_BYTES, Transport, TransportError};

@@ -48,10 +48,6 @@ impl DroppedRanges {
         self.0.range(at..).map(move |&(first, last)| (first.max(number), last))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.0.iter().copied()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

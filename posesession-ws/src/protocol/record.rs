@@ -135,6 +135,10 @@ pub struct StartRecording {
     /// The user's own facts, which searches find.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
+    /// The id of the session that comes about: a UUID of the client's own, so that asking again after a lost answer starts no
+    /// second one. Absent: the server makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// The stream; absent: the one this connection publishes to, else `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,

@@ -80,13 +80,15 @@ impl StreamActor {
         if let Some(video) = &start.video {
             metadata.insert("video".to_owned(), json!({ "mime": video.mime }));
         }
+        let unnamed = NewSession::named(&start.name);
         let new = NewSession {
+            id: start.session_id.unwrap_or(unnamed.id),
             description: start.description,
             created_at: self.service.inner.clock.wall(),
             metadata,
             skeleton: self.skeleton.as_deref().cloned(),
             encoding: declared.unwrap_or_else(|| self.service.inner.options.encoding.clone()),
-            ..NewSession::named(&start.name)
+            ..unnamed
         };
         let created = self.service.inner.store.create_session(new).await;
         let session = created.map_err(|error| storage_error(&error))?;

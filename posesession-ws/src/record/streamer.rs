@@ -1,0 +1,459 @@
+//! A streamer that outlives its connection. Frames in, each of them acknowledged, or counted and told.
+
+mod connect;
+mod options;
+mod back_off;
+mod link;
+mod timeline;
+mod video_buffer;
+mod events;
+mod command;
+mod shared;
+mod end;
+mod driver;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use posesession_core::{PoseData, PushError, SessionId, SessionStatus, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::command::Stopped;
+use self::command::{Answer, Command, Reply, What};
+pub use self::connect::{Connect, ServerUrl};
+use self::driver::Driver;
+pub use self::end::{StreamEnd, StreamerError};
+pub use self::events::StreamerEvent;
+pub use self::options::StreamerOptions;
+use self::shared::Shared;
+pub use self::shared::StreamerFigures;
+use crate::caller::ClientError;
+use crate::clock::Clock;
+use crate::protocol::{
+    BinaryFrame, BinaryFrameHeader, BinaryVideo, ErrorCode, ProtocolError, Publish, SkeletonRef,
+    StartRecording,
+};
+
+/// How many commands may wait for their turn.
+const COMMAND_QUEUE: usize = 64;
+/// What a kept frame takes beside its message.
+const FRAME_OVERHEAD: usize = 64;
+
+/// Publishes a stream, and sees to it that what is recorded of it gets there: it reconnects by itself, finds out what the
+/// server has, sends the rest again, and keeps every frame until it is acknowledged.
+///
+/// A task of its own serves the connection. Dropping the streamer ends that task once what was pushed is sent; a recording goes
+/// on at the server and waits for its streamer.
+///
+/// # Guarantees
+///
+/// - A frame that was taken is acknowledged, or counted in [`Self::figures`] and told as an event: dropped because the buffer was
+///   full, or not recorded because the recording had ended. Sending again stores nothing twice.
+/// - While the server is there and takes frames, a full buffer slows the sender. While it is away, or can't store,
+///   [`StreamerOptions::buffer`] says what gives way.
+/// - Commands keep their place among the frames, over broken connections, too: what was pushed before a pause is recorded.
+///   A command whose answer got lost is asked again, unless it is found to have been done. So a mark can come twice.
+/// - Memory is bounded by the options.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use posesession_core::{PoseData, Timestamp};
+/// use posesession_store::MemoryStore;
+/// use posesession_ws::{RecordOptions, RecordService, Streamer, StreamerOptions, in_process};
+/// use posesession_ws::protocol::StartRecording;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = RecordService::new(Arc::new(MemoryStore::new()), None, RecordOptions::default());
+/// // Over the network: `ServerUrl("ws://127.0.0.1:8787/ws/pose".to_owned())`.
+/// let connect = move || {
+///     let (server_end, client_end) = in_process(64);
+///     let service = service.clone();
+///     tokio::spawn(async move { service.serve(server_end).await });
+///     async move { Ok(client_end) }
+/// };
+/// let streamer = Streamer::connect(connect, StreamerOptions::default()).await?;
+/// streamer.start_recording(StartRecording { name: "Squat".to_owned(), ..StartRecording::default() }).await?;
+/// for n in 0..30 {
+///     let pose = PoseData::one_person(vec![0.5; 33 * 4]);
+///     streamer.send_frame(None, Timestamp::from_micros(33_333 * n), &pose, &[]).await?;
+/// }
+/// let stopped = streamer.stop_recording().await?;
+/// assert_eq!(stopped.finalized.map(|finalized| finalized.session.frame_count), Some(30));
+/// assert_eq!(streamer.figures().acked, 30);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Streamer {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    publisher: String,
+    max_video_bytes: usize,
+    stop_within: Duration,
+}
+
+impl Streamer {
+    /// Connects, publishes the stream, and starts the task that goes on from there. The first connection is tried once.
+    ///
+    /// # Errors
+    ///
+    /// What the connection returns; [`ClientError::Refused`] with `stream_busy` and others if the server doesn't let it publish.
+    pub async fn connect<C: Connect>(connect: C, options: StreamerOptions) -> Result<Self, ClientError> {
+        let mut options = options;
+        let publisher =
+            options.publish.publisher.get_or_insert_with(|| uuid::Uuid::now_v7().to_string()).clone();
+        let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
+        let shared = Arc::new(Shared::new(Clock::start(), options.buffer));
+        let (max_video_bytes, stop_within) = (options.max_video_bytes, options.stop_within);
+        let mut driver = Driver::new(connect, options, Arc::clone(&shared), queue);
+        let link = driver.connect_first().await?;
+        tokio::spawn(driver.run(link));
+        Ok(Self { shared, commands, publisher, max_video_bytes, stop_within })
+    }
+
+    /// Starts recording the stream: the frames from here on.
+    ///
+    /// If the answer gets lost with its connection, the recording that was asked for is found again rather than a second one
+    /// started.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Client`] with `already_recording`, `unsupported` or `storage`; [`StreamerError::Ended`].
+    pub async fn start_recording(&self, start: StartRecording) -> Result<SessionId, StreamerError> {
+        match self.ask(What::Start(Box::new(start))).await? {
+            Answer::Started(id) => Ok(id),
+            Answer::Done | Answer::Stopped(_) => Err(ended(&self.shared)),
+        }
+    }
+
+    /// Lets the recording stand still: frames from here on are not stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Client`] with `no_recording` or `bad_state`; [`StreamerError::Ended`].
+    pub async fn pause_recording(&self) -> Result<(), StreamerError> {
+        self.ask(What::Pause(true)).await.map(drop)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pause_recording`].
+    pub async fn resume_recording(&self) -> Result<(), StreamerError> {
+        self.ask(What::Pause(false)).await.map(drop)
+    }
+
+    /// Marks a moment: by the streamer's clock, or after the last frame that was pushed.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Client`] with `no_recording` or `bad_message`; [`StreamerError::Ended`].
+    pub async fn mark(&self, label: &str, timestamp: Option<Timestamp>) -> Result<(), StreamerError> {
+        self.ask(What::Mark { label: label.to_owned(), timestamp }).await.map(drop)
+    }
+
+    /// Ends the recording once everything that was pushed is stored, over as many connections as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Client`] with `no_recording` or `storage`. [`StreamerError::Ended`] with [`StreamEnd::TimedOut`] if it takes
+    /// longer than [`StreamerOptions::stop_within`], with [`StreamEnd::NotResumable`] if the server takes no more of it: both name
+    /// what is not known to be stored, and end the streamer.
+    pub async fn stop_recording(&self) -> Result<Stopped, StreamerError> {
+        let session = self.session();
+        let asked = self.ask(What::Stop { session });
+        match tokio::time::timeout(self.stop_within, asked).await {
+            Ok(Ok(Answer::Stopped(stopped))) => Ok(*stopped),
+            Ok(Ok(Answer::Done | Answer::Started(_))) => Err(ended(&self.shared)),
+            Ok(Err(error)) => Err(error),
+            Err(_elapsed) => {
+                let not_stored = self.shared.state().frames.give_up();
+                self.shared.end(StreamEnd::TimedOut { session_id: session, not_stored });
+                Err(ended(&self.shared))
+            }
+        }
+    }
+
+    /// Ends the recording and erases it.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Client`] with `no_recording` or `storage`; [`StreamerError::Ended`].
+    pub async fn discard_recording(&self) -> Result<(), StreamerError> {
+        self.ask(What::Discard { session: self.session() }).await.map(drop)
+    }
+
+    /// Says what the keypoints are, if that wasn't known when the stream was published.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Client`] with `keypoint_mismatch`; [`StreamerError::Ended`].
+    pub async fn declare_skeleton(&self, skeleton: SkeletonRef) -> Result<(), StreamerError> {
+        let publish = Publish { skeleton: Some(skeleton), ..Publish::default() };
+        self.ask(What::Publish(Box::new(publish))).await.map(drop)
+    }
+
+    /// Takes a frame and returns its number: the one given, which rises, or the last one + 1. A refusal by the server comes as
+    /// [`StreamerEvent::Error`].
+    ///
+    /// It returns at once, unless the buffer is full while the server takes frames. `timestamp` is of the streamer's clock; `image`
+    /// is a JPEG or WebP, or empty.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Full`] if the buffer is full, the server is away, and nothing may be dropped; [`StreamerError::NotRising`];
+    /// [`StreamerError::Ended`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A frame whose future is dropped before it returns is not taken.
+    pub async fn send_frame(
+        &self,
+        number: Option<u64>,
+        timestamp: Timestamp,
+        pose: &PoseData,
+        image: &[u8],
+    ) -> Result<u64, StreamerError> {
+        let width = pose.values.len().checked_div(pose.person_count()).unwrap_or(0);
+        let mut header = BinaryFrameHeader {
+            timestamp,
+            frame_number: number,
+            values_per_person: u32::try_from(width).unwrap_or(u32::MAX),
+            ..BinaryFrameHeader::default()
+        };
+        loop {
+            let settled = self.shared.settled.notified();
+            tokio::pin!(settled);
+            // From here on a change is heard, also one before the next line.
+            settled.as_mut().enable();
+            if let Some(taken) = self.take_frame(&mut header, number, pose, image)? {
+                self.shared.work.notify_one();
+                return Ok(taken);
+            }
+            settled.await;
+        }
+    }
+
+    /// Takes a frame, unless it has to wait for room.
+    fn take_frame(
+        &self,
+        header: &mut BinaryFrameHeader,
+        number: Option<u64>,
+        pose: &PoseData,
+        image: &[u8],
+    ) -> Result<Option<u64>, StreamerError> {
+        let now = self.shared.clock.now();
+        let mut state = self.shared.state();
+        if let Some(end) = &state.end {
+            return Err(StreamerError::Ended(end.clone()));
+        }
+        let highest = state.frames.newest().max(state.frames.acked_through());
+        let number = number.unwrap_or_else(|| highest.map_or(0, |highest| highest.saturating_add(1)));
+        header.frame_number = Some(number);
+        let message = BinaryFrame::encode(header, pose, image);
+        let size = message.len() + FRAME_OVERHEAD;
+        let takes_frames = state.is_connected && state.trouble.is_none();
+        if takes_frames && !state.frames.is_empty() && !state.frames.has_room(now, size) {
+            return Ok(None);
+        }
+        let unrecorded = !state.is_recorded() && !state.is_connected;
+        let dropped = state.frames.push(now, number, size, message).map_err(|refused| match refused {
+            PushError::NotRising { number, highest, .. } => StreamerError::NotRising { number, highest },
+            PushError::Full { kept, bytes, .. } => StreamerError::Full { kept, bytes },
+            _ => StreamerError::Full { kept: 0, bytes: size },
+        })?;
+        state.figures.pushed += 1;
+        if unrecorded {
+            // Nobody sees it and nobody records it: when the stream is back, it is of no interest any more.
+            state.let_go_through(number);
+            return Ok(Some(number));
+        }
+        for range in dropped {
+            state.events.tell(StreamerEvent::Dropped { first: *range.start(), last: *range.end() });
+            self.shared.told.notify_one();
+        }
+        Ok(Some(number))
+    }
+
+    /// Takes a piece of the video file, as an encoder yields it, and keeps it until it is stored. It waits while the pieces have
+    /// more than [`StreamerOptions::max_video_bytes`], since a file with a hole is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Ended`].
+    pub async fn send_video(
+        &self,
+        offset: u64,
+        timestamp: Timestamp,
+        data: Bytes,
+    ) -> Result<(), StreamerError> {
+        let end = offset.saturating_add(data.len() as u64);
+        let message = BinaryVideo { stream: String::new(), offset, timestamp, data }.encode();
+        loop {
+            let settled = self.shared.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            {
+                let mut state = self.shared.state();
+                if let Some(end) = &state.end {
+                    return Err(StreamerError::Ended(end.clone()));
+                }
+                let kept = state.video.bytes();
+                if kept == 0 || kept + message.len() <= self.max_video_bytes {
+                    state.video.push(end, message);
+                    drop(state);
+                    self.shared.work.notify_one();
+                    return Ok(());
+                }
+            }
+            settled.await;
+        }
+    }
+
+    /// Waits until everything that was pushed is durable, or settled otherwise; of a stream that nobody records, sent.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamerError::Ended`] if it comes to an end before.
+    pub async fn flush(&self) -> Result<(), StreamerError> {
+        let newest = self.shared.state().frames.newest();
+        loop {
+            let settled = self.shared.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            {
+                let state = self.shared.state();
+                if state.frames.acked_through() >= newest || state.frames.is_settled() {
+                    return Ok(());
+                }
+                if let Some(end) = &state.end {
+                    return Err(StreamerError::Ended(end.clone()));
+                }
+            }
+            settled.await;
+        }
+    }
+
+    /// Returns the next event, waiting for it; none once the streamer has ended and all were read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next_event(&self) -> Option<StreamerEvent> {
+        loop {
+            if let Some(event) = self.try_event() {
+                return Some(event);
+            }
+            if self.shared.over.is_cancelled() {
+                return None;
+            }
+            self.shared.told.notified().await;
+        }
+    }
+
+    /// Returns the next event, if there is one.
+    #[must_use]
+    pub fn try_event(&self) -> Option<StreamerEvent> {
+        self.shared.state().events.take()
+    }
+
+    /// Returns how the frames fared so far.
+    #[must_use]
+    pub fn figures(&self) -> StreamerFigures {
+        self.shared.state().figures()
+    }
+
+    /// Returns the session that the stream is recorded into, if it is.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.shared.state().session.map(|session| session.id)
+    }
+
+    /// Returns where that recording stands.
+    #[must_use]
+    pub fn status(&self) -> Option<SessionStatus> {
+        self.shared.state().session.map(|session| session.status)
+    }
+
+    /// Returns the number up to which everything is durable, or settled otherwise, in the present recording.
+    #[must_use]
+    pub fn stored_through(&self) -> Option<u64> {
+        self.shared.state().session.and_then(|session| session.acked_through)
+    }
+
+    /// Returns how many bytes of the video are durable.
+    #[must_use]
+    pub fn video_stored_bytes(&self) -> u64 {
+        self.shared.state().video.stored_bytes()
+    }
+
+    /// Returns whether a connection stands.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.shared.state().is_connected
+    }
+
+    /// Returns the name under which it publishes.
+    #[must_use]
+    pub fn publisher(&self) -> &str {
+        &self.publisher
+    }
+
+    /// Returns why it takes nothing any more, if so.
+    #[must_use]
+    pub fn end(&self) -> Option<StreamEnd> {
+        self.shared.state().end.clone()
+    }
+
+    /// Sends what was pushed, if a connection stands, and says goodbye. A recording goes on and waits for its streamer.
+    pub async fn close(self) {
+        let Self { shared, commands, .. } = self;
+        drop(commands);
+        shared.over.cancelled().await;
+    }
+
+    async fn ask(&self, what: What) -> Result<Answer, StreamerError> {
+        let (reply, answer) = oneshot::channel();
+        let command = self.placed(what, reply);
+        if self.commands.send(command).await.is_err() {
+            return Err(ended(&self.shared));
+        }
+        tokio::select! {
+            biased;
+            answer = answer => answer.unwrap_or_else(|_gone| Err(ended(&self.shared))),
+            () = self.shared.over.cancelled() => Err(ended(&self.shared)),
+        }
+    }
+
+    /// Gives a command its place among the frames.
+    fn placed(&self, what: What, reply: Reply) -> Command {
+        let mut state = self.shared.state();
+        let after = state.frames.newest();
+        match &what {
+            What::Start(_) => state.is_starting = true,
+            What::Pause(is_pause) => state.timeline.change(after, *is_pause),
+            _ => {}
+        }
+        Command::new(what, after, reply)
+    }
+}
+
+/// Says why nothing is taken any more.
+fn ended(shared: &Shared) -> StreamerError {
+    StreamerError::Ended(shared.state().end.clone().unwrap_or(StreamEnd::Closed))
+}
+
+/// Says that the server refused.
+fn refused(error: ProtocolError) -> StreamerError {
+    StreamerError::Client(ClientError::Refused(error))
+}
+
+/// Returns whether trying again can help.
+fn is_passing(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Storage | ErrorCode::ShuttingDown)
+}

@@ -1,0 +1,98 @@
+//! What a streamer is told to do, and what it is answered.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use posesession_core::{SessionId, SessionStatus, Timestamp};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::StreamerError;
+use crate::protocol::{Publish, StartRecording};
+use crate::record::client::Finalized;
+
+pub(super) type Reply = oneshot::Sender<Result<Answer, StreamerError>>;
+
+/// Something to be asked of the server, in its place among the frames.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) what: What,
+    /// It comes after the frame of this number.
+    pub(super) after: Option<u64>,
+    /// The id under which the present connection was asked.
+    pub(super) asked_as: Option<i64>,
+    /// Whether any connection was asked: then it may have been done, and only the answer got lost.
+    pub(super) was_asked: bool,
+    /// When it may be asked.
+    pub(super) not_before: Duration,
+    pub(super) reply: Reply,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Publish(Box<Publish>),
+    Start(Box<StartRecording>),
+    Pause(bool),
+    Mark { label: String, timestamp: Option<Timestamp> },
+    Stop { session: Option<SessionId> },
+    Discard { session: Option<SessionId> },
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    Started(SessionId),
+    Stopped(Box<Stopped>),
+}
+
+/// What is known of a recording that was stopped.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// The session.
+    pub session_id: SessionId,
+    /// How it ended; none if the server no longer knows.
+    pub status: Option<SessionStatus>,
+    /// Which numbers are not in it although nothing refused them: none, unless the recording was ended by somebody else before
+    /// they came.
+    pub not_stored: Vec<RangeInclusive<u64>>,
+    /// The session and its report. None if the answer got lost and a server that has restarted since doesn't tell it again: the
+    /// session itself has both.
+    pub finalized: Option<Finalized>,
+}
+
+impl Command {
+    pub(super) fn new(what: What, after: Option<u64>, reply: Reply) -> Self {
+        Self { what, after, asked_as: None, was_asked: false, not_before: Duration::ZERO, reply }
+    }
+
+    /// Returns whether the answer may take as long as the store does.
+    pub(super) fn is_patient(&self) -> bool {
+        matches!(self.what, What::Stop { .. } | What::Discard { .. })
+    }
+
+    pub(super) fn message(&self, id: i64) -> Value {
+        let session = |session: &Option<SessionId>| match session {
+            Some(session) => json!({ "session_id": session }),
+            None => json!({}),
+        };
+        let (kind, mut fields) = match &self.what {
+            What::Publish(publish) => ("publish", json!(publish)),
+            What::Start(start) => ("start_recording", json!(start)),
+            What::Pause(true) => ("pause_recording", json!({})),
+            What::Pause(false) => ("resume_recording", json!({})),
+            What::Mark { label, timestamp: None } => ("mark", json!({ "label": label })),
+            What::Mark { label, timestamp: Some(at) } => ("mark", json!({ "label": label, "timestamp": at })),
+            What::Stop { session: of } => ("stop_recording", session(of)),
+            What::Discard { session: of } => ("discard_recording", session(of)),
+        };
+        fields["type"] = json!(kind);
+        fields["id"] = json!(id);
+        fields
+    }
+
+    pub(super) fn answer(self, answer: Result<Answer, StreamerError>) {
+        // Who doesn't wait for the answer any more doesn't need it.
+        let _gone = self.reply.send(answer);
+    }
+}

@@ -1,0 +1,233 @@
+//! The task that serves a streamer's connections, one after the other.
+
+mod connecting;
+mod receiving;
+mod sending;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::back_off::BackOff;
+use super::command::Command;
+use super::connect::Connect;
+use super::events::StreamerEvent;
+use super::link::{Link, Step};
+use super::options::StreamerOptions;
+use super::shared::Shared;
+use super::{COMMAND_QUEUE, StreamEnd, ended};
+use crate::caller::{ClientError, Incoming};
+
+/// How long a stop or a discard may go unanswered: the store may be slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Driver<C> {
+    connect: C,
+    options: StreamerOptions,
+    shared: Arc<Shared>,
+    commands: mpsc::Receiver<Command>,
+    /// What was asked for and is not answered yet, in order.
+    queue: VecDeque<Command>,
+    next_id: i64,
+    /// The next number for the present connection.
+    cursor: u64,
+    /// The highest number that any connection was sent.
+    highest_sent: Option<u64>,
+    /// Whether the recording stands still at the server, as far as is known.
+    is_paused: bool,
+    back_off: BackOff,
+    /// When the server was last heard of, or first had something to say.
+    alive_at: Duration,
+    /// Whether the owner has let go: what is left is sent, then it ends.
+    is_let_go: bool,
+}
+
+/// How a connection came to its end.
+enum Exit {
+    Broken(ClientError),
+    Over(StreamEnd),
+}
+
+impl<C: Connect> Driver<C> {
+    pub(super) fn new(
+        connect: C,
+        options: StreamerOptions,
+        shared: Arc<Shared>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let seed = options.seed.unwrap_or_else(|| uuid::Uuid::now_v7().as_u64_pair().1);
+        Self {
+            connect,
+            options,
+            shared,
+            commands,
+            queue: VecDeque::new(),
+            next_id: 1,
+            cursor: 0,
+            highest_sent: None,
+            is_paused: false,
+            back_off: BackOff::new(seed),
+            alive_at: Duration::ZERO,
+            is_let_go: false,
+        }
+    }
+
+    /// Serves connections until there is no more to do.
+    pub(super) async fn run(mut self, first: Link<C::Transport>) {
+        let mut link = first;
+        let end = loop {
+            let error = match self.serve(&mut link).await {
+                Exit::Over(end) => {
+                    link.close().await;
+                    break end;
+                }
+                Exit::Broken(error) => error,
+            };
+            drop(link);
+            self.lose_connection(&error);
+            link = match self.reconnect().await {
+                Ok(link) => link,
+                Err(end) => break end,
+            };
+        };
+        if !matches!(end, StreamEnd::Closed | StreamEnd::TimedOut { .. }) {
+            self.shared.state().leave(None);
+        }
+        self.shared.end(end);
+        for command in self.queue {
+            command.answer(Err(ended(&self.shared)));
+        }
+    }
+
+    async fn serve(&mut self, link: &mut Link<C::Transport>) -> Exit {
+        self.alive_at = self.shared.clock.now();
+        let shared = Arc::clone(&self.shared);
+        loop {
+            if link.is_idle()
+                && let Some(message) = self.next_message()
+            {
+                link.put(message);
+            }
+            if self.is_let_go && link.is_idle() {
+                return Exit::Over(StreamEnd::Closed);
+            }
+            let deadline = self.shared.clock.instant(self.deadline());
+            let takes_commands = !self.is_let_go && self.queue.len() < COMMAND_QUEUE;
+            tokio::select! {
+                biased;
+                () = shared.over.cancelled() => return Exit::Over(StreamEnd::Closed),
+                step = link.step() => match step {
+                    Ok(Step::Sent) => {}
+                    Ok(Step::Received(Incoming::Closed(reason))) => {
+                        return Exit::Broken(ClientError::Closed { reason });
+                    }
+                    Ok(Step::Received(incoming)) => {
+                        if let Some(end) = self.receive(incoming) {
+                            return Exit::Over(end);
+                        }
+                    }
+                    Err(error) => return Exit::Broken(error),
+                },
+                command = self.commands.recv(), if takes_commands => self.note_command(command),
+                () = shared.work.notified(), if link.is_idle() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    if self.is_silent() {
+                        return Exit::Broken(ClientError::Silent);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_command(&mut self, command: Option<Command>) {
+        match command {
+            Some(command) => {
+                if self.is_waiting_for_nothing() {
+                    self.alive_at = self.shared.clock.now();
+                }
+                self.queue.push_back(command);
+            }
+            None => self.is_let_go = true,
+        }
+    }
+
+    /// Returns whether the server has nothing to say: nothing of the present connection's waits for an answer.
+    fn is_waiting_for_nothing(&self) -> bool {
+        let state = self.shared.state();
+        let unacked = state.is_recorded() && state.frames.from(0).next().is_some();
+        !unacked && self.queue.iter().all(|command| command.asked_as.is_none())
+    }
+
+    /// Returns how long the server may be silent, given what it is asked.
+    fn patience(&self) -> Duration {
+        let is_patient = self.queue.iter().any(|command| command.is_patient() && command.asked_as.is_some());
+        if is_patient { self.options.silence.max(PATIENCE) } else { self.options.silence }
+    }
+
+    fn is_silent(&self) -> bool {
+        let silence = self.shared.clock.now().saturating_sub(self.alive_at);
+        !self.is_waiting_for_nothing() && silence >= self.patience()
+    }
+
+    /// Returns when to look again: at silence, and at commands that were put off.
+    fn deadline(&self) -> Duration {
+        let now = self.shared.clock.now();
+        let put_off = self.queue.iter().map(|command| command.not_before).filter(|&at| at > now).min();
+        let silent = if self.is_waiting_for_nothing() {
+            now + self.options.silence
+        } else {
+            self.alive_at + self.patience()
+        };
+        put_off.map_or(silent, |at| at.min(silent))
+    }
+
+    fn lose_connection(&mut self, error: &ClientError) {
+        {
+            let mut state = self.shared.state();
+            state.is_connected = false;
+            state.trouble = None;
+            state.events.tell(StreamerEvent::Disconnected { reason: error.to_string() });
+        }
+        self.shared.told.notify_one();
+        // Those who wait for room find that the policy counts now.
+        self.shared.settled.notify_waiters();
+        for command in &mut self.queue {
+            command.was_asked |= command.asked_as.take().is_some();
+        }
+    }
+
+    /// Tries again and again; ends if there is nobody left who wants it, or nothing left that the server would take.
+    async fn reconnect(&mut self) -> Result<Link<C::Transport>, StreamEnd> {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let wake = self.shared.clock.instant(self.shared.clock.now() + self.back_off.next());
+            loop {
+                let takes_commands = self.queue.len() < COMMAND_QUEUE;
+                tokio::select! {
+                    biased;
+                    () = shared.over.cancelled() => return Err(StreamEnd::Closed),
+                    command = self.commands.recv(), if takes_commands => {
+                        self.note_command(command);
+                        if self.is_let_go {
+                            return Err(StreamEnd::Closed);
+                        }
+                    }
+                    () = tokio::time::sleep_until(wake) => break,
+                }
+            }
+            let tried = tokio::select! {
+                biased;
+                () = shared.over.cancelled() => return Err(StreamEnd::Closed),
+                tried = self.try_again() => tried,
+            };
+            match tried {
+                Ok(link) => return Ok(link),
+                Err(Exit::Over(end)) => return Err(end),
+                Err(Exit::Broken(error)) => tracing::debug!(%error, "the server is still away"),
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a streamer refuses something, or has come to an end.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use posesession_core::{SessionId, SessionStatus};
+use thiserror::Error;
+
+use crate::caller::ClientError;
+use crate::protocol::ProtocolError;
+
+/// Why a streamer takes nothing any more.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// Its owner let go of it.
+    #[error("it was closed")]
+    Closed,
+    /// Another publisher has the stream.
+    #[error("another publisher has taken the stream over: {0}")]
+    Superseded(ProtocolError),
+    /// The server found again doesn't let it publish.
+    #[error("the server doesn't take the stream any more: {0}")]
+    Refused(ProtocolError),
+    /// The recording can't be gone on with.
+    #[error("the session {session_id} can't go on: {reason}; not stored: {}", Numbers(not_stored))]
+    NotResumable {
+        /// The session.
+        session_id: SessionId,
+        /// How it stands, if the server knows.
+        status: Option<SessionStatus>,
+        /// The number up to which everything is stored, or settled otherwise.
+        stored_through: Option<u64>,
+        /// Which of the numbers that were taken are not stored.
+        not_stored: Vec<RangeInclusive<u64>>,
+        /// What the server said.
+        reason: String,
+    },
+    /// The recording was to be stopped, and no server answered in time. It may go on there until it misses its streamer.
+    #[error("the recording could not be stopped in time; not known to be stored: {}", Numbers(not_stored))]
+    TimedOut {
+        /// The session.
+        session_id: Option<SessionId>,
+        /// Which of the numbers that were taken were never acknowledged.
+        not_stored: Vec<RangeInclusive<u64>>,
+    },
+}
+
+/// Why a streamer doesn't do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StreamerError {
+    /// The server refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The buffer is full, and nothing may be dropped.
+    #[error("{kept} frames of {bytes} bytes wait for the server to come back, and there is room for no more")]
+    Full {
+        /// How many frames wait.
+        kept: usize,
+        /// How many bytes they have.
+        bytes: usize,
+    },
+    /// Numbers rise.
+    #[error("frame {number} comes after frame {highest}: numbers rise")]
+    NotRising {
+        /// The number given.
+        number: u64,
+        /// The highest before.
+        highest: u64,
+    },
+    /// It takes nothing any more.
+    #[error("the streamer has ended: {0}")]
+    Ended(StreamEnd),
+}
+
+/// Numbers for people: `3-17, 20`, or `none`.
+struct Numbers<'a>(&'a [RangeInclusive<u64>]);
+
+impl fmt::Display for Numbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST_SHOWN: usize = 8;
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (at, range) in self.0.iter().take(MOST_SHOWN).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            match (range.start(), range.end()) {
+                (first, last) if first == last => write!(f, "{comma}{first}")?,
+                (first, last) => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        let more = self.0.len().saturating_sub(MOST_SHOWN);
+        if more > 0 { write!(f, " and {more} ranges more") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_says_which_numbers_are_not_stored() {
+        let end = StreamEnd::TimedOut { session_id: None, not_stored: vec![3..=17, 20..=20] };
+        assert!(end.to_string().ends_with("not known to be stored: 3-17, 20"), "{end}");
+    }
+}

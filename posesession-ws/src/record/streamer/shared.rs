@@ -1,0 +1,205 @@
+//! What a streamer's owner and its task both know.
+
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use posesession_core::{SessionId, SessionStatus, UnackedFrames, UnackedLimits};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::StreamEnd;
+use super::events::{Events, StreamerEvent};
+use super::timeline::PauseTimeline;
+use super::video_buffer::VideoBuffer;
+use crate::clock::Clock;
+
+/// How a streamer fares, in frames unless it says otherwise. Of a stream that was recorded from its first frame to its last,
+/// `pushed` = `acked` + `unacked` + `dropped` + `unrecorded`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StreamerFigures {
+    /// Handed in and taken.
+    pub pushed: u64,
+    /// Handed to a connection, each counted once.
+    pub sent: u64,
+    /// Handed to a connection again, after the one before broke.
+    pub resent: u64,
+    /// Acknowledged: durable, or settled otherwise (refused, late, sent in a pause).
+    pub acked: u64,
+    /// Not acknowledged yet.
+    pub unacked: u64,
+    /// How many bytes these have.
+    pub unacked_bytes: u64,
+    /// Given up because the buffer was full.
+    pub dropped: u64,
+    /// Came while nobody recorded the stream, or after its recording had ended.
+    pub unrecorded: u64,
+    /// Refused by the server, and counted in the recording's report.
+    pub refused: u64,
+    /// How often a new connection followed one that broke; not in frames.
+    pub reconnects: u64,
+}
+
+/// The session that the frames go into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recorded {
+    pub(super) id: SessionId,
+    /// Whether this streamer started it.
+    pub(super) is_own: bool,
+    pub(super) acked_through: Option<u64>,
+    pub(super) status: SessionStatus,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) clock: Clock,
+    /// Told to the task: there is something to send.
+    pub(super) work: Notify,
+    /// Told to whoever waits: something was settled, or has ended.
+    pub(super) settled: Notify,
+    /// Told to whoever waits for an event.
+    pub(super) told: Notify,
+    /// Cancelled when all is over.
+    pub(super) over: CancellationToken,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) frames: UnackedFrames<Bytes>,
+    pub(super) video: VideoBuffer,
+    pub(super) timeline: PauseTimeline,
+    pub(super) session: Option<Recorded>,
+    /// Whether a recording has been asked for and is not answered yet: its frames are kept from here on.
+    pub(super) is_starting: bool,
+    pub(super) is_connected: bool,
+    /// Why the server's store takes no frames at the moment.
+    pub(super) trouble: Option<String>,
+    pub(super) figures: StreamerFigures,
+    pub(super) events: Events,
+    pub(super) end: Option<StreamEnd>,
+}
+
+impl Shared {
+    pub(super) fn new(clock: Clock, limits: UnackedLimits) -> Self {
+        let state = State {
+            frames: UnackedFrames::new(limits),
+            video: VideoBuffer::default(),
+            timeline: PauseTimeline::default(),
+            session: None,
+            is_starting: false,
+            is_connected: true,
+            trouble: None,
+            figures: StreamerFigures::default(),
+            events: Events::default(),
+            end: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            clock,
+            work: Notify::new(),
+            settled: Notify::new(),
+            told: Notify::new(),
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// Locks the state. It is whole between any two statements, so a panic elsewhere leaves it usable.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tell(&self, event: StreamerEvent) {
+        self.state().events.tell(event);
+        self.told.notify_one();
+    }
+
+    /// Ends it all; the first word about why counts.
+    pub(super) fn end(&self, end: StreamEnd) {
+        {
+            let mut state = self.state();
+            state.is_connected = false;
+            state.end.get_or_insert(end);
+        }
+        self.over.cancel();
+        self.settled.notify_waiters();
+        self.told.notify_one();
+    }
+}
+
+impl State {
+    /// Returns whether frames are kept until they are acknowledged.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.session.is_some() || self.is_starting
+    }
+
+    /// Begins a recording: its numbers are acknowledged from here on.
+    pub(super) fn enter(&mut self, id: SessionId, is_own: bool) {
+        match &mut self.session {
+            Some(session) if session.id == id => session.is_own |= is_own,
+            _ => {
+                let status = SessionStatus::Recording;
+                self.session = Some(Recorded { id, is_own, acked_through: None, status });
+                self.events.tell(StreamerEvent::Started { session_id: id });
+            }
+        }
+    }
+
+    /// Ends a recording. Returns the numbers that were not settled: they are not in it.
+    pub(super) fn leave(&mut self, status: Option<SessionStatus>) -> Vec<RangeInclusive<u64>> {
+        let Some(session) = self.session.take() else { return Vec::new() };
+        self.is_starting = false;
+        self.trouble = None;
+        self.timeline.reset();
+        self.video.reset();
+        self.figures.unrecorded += self.frames.len() as u64;
+        let newest = self.frames.newest();
+        let not_stored: Vec<_> = self.frames.unsettled().collect();
+        self.frames.ack(newest);
+        for range in &not_stored {
+            let (first, last) = (*range.start(), *range.end());
+            self.events.tell(StreamerEvent::NotStored { session_id: session.id, first, last });
+        }
+        self.events.tell(StreamerEvent::Ended { session_id: session.id, status });
+        not_stored
+    }
+
+    /// Notes that everything up to a number is durable, or settled otherwise.
+    pub(super) fn ack(&mut self, through: Option<u64>) {
+        let Some(through) = through else { return };
+        self.figures.acked += self.frames.ack(Some(through)) as u64;
+        self.timeline.settle(through);
+        if let Some(session) = &mut self.session {
+            session.acked_through = session.acked_through.max(Some(through));
+        }
+    }
+
+    /// Notes what a server that was found again has. It counts as an acknowledgement, since the last one may have been lost with
+    /// the connection.
+    pub(super) fn resumed_at(&mut self, through: Option<u64>) {
+        if let Some(session) = &self.session
+            && let Some(acknowledged) = session.acked_through
+            && through < Some(acknowledged)
+        {
+            let lost =
+                StreamerEvent::AcknowledgedLost { session_id: session.id, after: through, acknowledged };
+            self.events.tell(lost);
+        }
+        self.ack(through);
+    }
+
+    /// Lets a frame go that nobody records.
+    pub(super) fn let_go_through(&mut self, number: u64) {
+        self.figures.unrecorded += self.frames.ack(Some(number)) as u64;
+    }
+
+    pub(super) fn figures(&self) -> StreamerFigures {
+        StreamerFigures {
+            unacked: self.frames.len() as u64,
+            unacked_bytes: self.frames.bytes() as u64,
+            dropped: self.frames.dropped(),
+            ..self.figures
+        }
+    }
+}

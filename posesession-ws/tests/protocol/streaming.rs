@@ -1,0 +1,466 @@
+//! The streamer outlives its connections: what was pushed is stored once, or counted and told.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::{Sink, Stream};
+use posesession_core::{Overflow, PoseData, SessionStatus, Timestamp, UnackedLimits};
+use posesession_store::{SessionQuery, SessionStore};
+use posesession_ws::protocol::{ErrorCode, Publish, SkeletonRef, StartRecording};
+use posesession_ws::{
+    ClientError, InProcessTransport, Message, RecordService, StreamEnd, Streamer, StreamerError,
+    StreamerEvent, StreamerOptions, TransportError, in_process,
+};
+use tokio::task::AbortHandle;
+
+use crate::harness::House;
+
+/// What becomes of a message on its way to the client.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Comes,
+    IsLost,
+    /// It is lost, and the connection with it.
+    Breaks,
+}
+
+type Judge = Box<dyn FnMut(&str) -> Fate + Send>;
+
+/// A way to the service that tests can cut, close and listen on.
+#[derive(Clone)]
+struct Road(Arc<Mutex<RoadState>>);
+
+struct RoadState {
+    service: Option<RecordService>,
+    connection: Option<AbortHandle>,
+    judge: Judge,
+}
+
+impl Road {
+    fn to(house: &House) -> Self {
+        let state = RoadState {
+            service: Some(house.records.clone()),
+            connection: None,
+            judge: Box::new(|_| Fate::Comes),
+        };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Ends the present connection; what is on its way is lost.
+    fn cut(&self) {
+        if let Some(connection) = self.0.lock().unwrap().connection.take() {
+            connection.abort();
+        }
+    }
+
+    fn lead_to(&self, service: Option<RecordService>) {
+        self.0.lock().unwrap().service = service;
+        self.cut();
+    }
+
+    fn judge(&self, judge: impl FnMut(&str) -> Fate + Send + 'static) {
+        self.0.lock().unwrap().judge = Box::new(judge);
+    }
+
+    /// Loses the first message of a type, and the connection with it.
+    fn break_at_first(&self, kind: &str) {
+        let (kind, mut is_over) = (format!("\"type\":\"{kind}\""), false);
+        self.judge(move |text| match text.contains(&kind) && !is_over {
+            true => {
+                is_over = true;
+                Fate::Breaks
+            }
+            false => Fate::Comes,
+        });
+    }
+
+    async fn streamer(&self, options: StreamerOptions) -> Streamer {
+        let road = self.clone();
+        let publish = Publish {
+            skeleton: Some(SkeletonRef::Preset("hand_21".to_owned())),
+            publisher: Some("glove".to_owned()),
+            ..Publish::default()
+        };
+        let options = StreamerOptions { publish, seed: Some(1), ..options };
+        let connect = move || {
+            let connected = road.connect();
+            async move { connected }
+        };
+        Streamer::connect(connect, options).await.unwrap()
+    }
+
+    fn connect(&self) -> Result<Bumpy, ClientError> {
+        let mut state = self.0.lock().unwrap();
+        let Some(service) = state.service.clone() else {
+            return Err(ClientError::Closed { reason: None });
+        };
+        let (server_end, client_end) = in_process(64);
+        let serving = tokio::spawn(async move { service.serve(server_end).await });
+        state.connection = Some(serving.abort_handle());
+        Ok(Bumpy { inner: client_end, road: self.clone(), is_broken: false })
+    }
+}
+
+/// A connection that loses what the road's judge says.
+struct Bumpy {
+    inner: InProcessTransport,
+    road: Road,
+    is_broken: bool,
+}
+
+impl Stream for Bumpy {
+    type Item = Result<Message, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if self.is_broken {
+                return Poll::Ready(None);
+            }
+            let Poll::Ready(next) = Pin::new(&mut self.inner).poll_next(cx) else { return Poll::Pending };
+            let Some(Ok(Message::Text(text))) = &next else { return Poll::Ready(next) };
+            let fate = (self.road.0.lock().unwrap().judge)(text.as_str());
+            match fate {
+                Fate::Comes => return Poll::Ready(next),
+                Fate::IsLost => {}
+                Fate::Breaks => {
+                    self.is_broken = true;
+                    self.road.cut();
+                }
+            }
+        }
+    }
+}
+
+impl Sink<Message> for Bumpy {
+    type Error = TransportError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Pin::new(&mut self.inner).poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), TransportError> {
+        Pin::new(&mut self.inner).start_send(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Pin::new(&mut self.inner).poll_close(cx)
+    }
+}
+
+fn named(name: &str) -> StartRecording {
+    StartRecording { name: name.to_owned(), ..StartRecording::default() }
+}
+
+fn buffer(frames: usize, overflow: Overflow) -> StreamerOptions {
+    // A frame of a hand takes 420 bytes and the overhead of its message.
+    let buffer = UnackedLimits { max_bytes: frames * 550, overflow, ..UnackedLimits::default() };
+    StreamerOptions { buffer, ..StreamerOptions::default() }
+}
+
+fn pose(n: u64) -> PoseData {
+    PoseData::one_person((0..84).map(|value| n as f32 + value as f32 / 128.0).collect())
+}
+
+async fn push(streamer: &Streamer, n: u64) -> Result<u64, StreamerError> {
+    let timestamp = Timestamp::from_micros(33_333 * i64::try_from(n).unwrap());
+    streamer.send_frame(Some(n), timestamp, &pose(n), &[]).await
+}
+
+/// The numbers of the frames that are stored, found by their content.
+async fn stored(house: &House, session: posesession_core::SessionId) -> Vec<u64> {
+    let frames = house.frames(session).await;
+    frames
+        .iter()
+        .map(|frame| {
+            let n = (0..10_000).find(|&n| frame.pose_data == pose(n));
+            n.expect("every stored frame is one that was sent")
+        })
+        .collect()
+}
+
+async fn wait_for(streamer: &Streamer, is_it: impl Fn(&StreamerEvent) -> bool) -> StreamerEvent {
+    let waited = tokio::time::timeout(Duration::from_secs(3600), async {
+        loop {
+            let event = streamer.next_event().await.expect("the streamer goes on");
+            if is_it(&event) {
+                return event;
+            }
+        }
+    });
+    waited.await.expect("the event within an hour")
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_survive_any_number_of_broken_connections() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    for n in 0..600 {
+        push(&streamer, n).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(33)).await;
+        if n % 37 == 0 {
+            road.cut();
+        }
+    }
+    let stopped = streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, (0..600).collect::<Vec<_>>());
+    let figures = streamer.figures();
+    assert!(figures.reconnects > 10 && figures.resent > 0, "{figures:?}");
+    assert_eq!((figures.pushed, figures.sent, figures.acked), (600, 600, 600));
+    assert_eq!((figures.dropped, figures.unrecorded, figures.unacked, figures.refused), (0, 0, 0, 0));
+    assert!(stopped.not_stored.is_empty() && stopped.finalized.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_acknowledgement_may_be_lost() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    streamer.start_recording(named("Squat")).await.unwrap();
+    road.break_at_first("ack");
+    push(&streamer, 0).await.unwrap();
+    streamer.flush().await.unwrap();
+    assert_eq!((streamer.figures().reconnects, streamer.stored_through()), (1, Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_is_left_for_another_connection() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    streamer.start_recording(named("Squat")).await.unwrap();
+    // A half-open connection: it never ends, and brings nothing.
+    let begun = tokio::time::Instant::now();
+    road.judge(move |_| match begun.elapsed() < Duration::from_secs(5) {
+        true => Fate::IsLost,
+        false => Fate::Comes,
+    });
+    push(&streamer, 0).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // From here on it would be heard again, but nothing more is said about the frame.
+    streamer.flush().await.unwrap();
+    assert_eq!(streamer.figures().reconnects, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_starts_no_second_recording() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let mut is_over = false;
+    road.judge(move |text| match text.contains("session_created") || text.contains("recording_started") {
+        true if !is_over => {
+            is_over = true;
+            Fate::Breaks
+        }
+        _ => Fate::Comes,
+    });
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push(&streamer, 0).await.unwrap();
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, [0]);
+    let all = house.store.list_sessions(&SessionQuery::default()).await.unwrap();
+    assert_eq!(all.sessions.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_whose_answer_got_lost_is_a_stop() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    for n in 0..10 {
+        push(&streamer, n).await.unwrap();
+    }
+    streamer.flush().await.unwrap();
+    road.break_at_first("recording_finalized");
+    let stopped = streamer.stop_recording().await.unwrap();
+    assert_eq!(stopped.session_id, session);
+    assert!(stopped.not_stored.is_empty());
+    assert_eq!(house.store.read_session(session).await.unwrap().status, SessionStatus::Completed);
+    assert_eq!(stored(&house, session).await.len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_pushed_in_a_pause_is_not_stored_whatever_the_connection_does() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    for n in 0..30 {
+        match n {
+            10 => streamer.pause_recording().await.unwrap(),
+            20 => streamer.resume_recording().await.unwrap(),
+            _ => {}
+        }
+        push(&streamer, n).await.unwrap();
+        if n % 7 == 0 {
+            road.cut();
+        }
+    }
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, (0..10).chain(20..30).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_buffer_slows_the_sender_while_the_server_is_there() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(buffer(4, Overflow::DropOldest)).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    for n in 0..50 {
+        push(&streamer, n).await.unwrap();
+    }
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(streamer.figures().dropped, 0);
+    assert_eq!(stored(&house, session).await, (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gives_way_while_the_server_is_away_is_told_and_counted() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(buffer(10, Overflow::DropOldest)).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push(&streamer, 0).await.unwrap();
+    streamer.flush().await.unwrap();
+    road.lead_to(None);
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    for n in 1..=25 {
+        push(&streamer, n).await.unwrap();
+    }
+    let dropped = streamer.figures().dropped;
+    assert_eq!(dropped + streamer.figures().unacked, 25);
+    assert!(dropped > 10, "{dropped}");
+    road.lead_to(Some(house.records.clone()));
+    let told = wait_for(&streamer, |event| matches!(event, StreamerEvent::Dropped { .. })).await;
+    assert_eq!(told, StreamerEvent::Dropped { first: 1, last: 1 });
+    streamer.stop_recording().await.unwrap();
+    let expected: Vec<u64> = std::iter::once(0).chain(dropped + 1..=25).collect();
+    assert_eq!(stored(&house, session).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_buffer_that_may_drop_nothing_refuses() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(buffer(3, Overflow::Refuse)).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    road.lead_to(None);
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    let mut taken = 0;
+    let refused = loop {
+        match push(&streamer, taken).await {
+            Ok(_) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, StreamerError::Full { .. }), "{refused}");
+    road.lead_to(Some(house.records.clone()));
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, (0..taken).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_no_server_goes_on_with_ends_with_the_numbers_that_are_not_stored() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    for n in 0..5 {
+        push(&streamer, n).await.unwrap();
+    }
+    streamer.flush().await.unwrap();
+    road.lead_to(None);
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    for n in 5..8 {
+        push(&streamer, n).await.unwrap();
+    }
+    road.lead_to(Some(House::new().records.clone()));
+    let error = streamer.stop_recording().await.unwrap_err();
+    let StreamerError::Ended(StreamEnd::NotResumable { session_id, not_stored, .. }) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((*session_id, not_stored.as_slice()), (session, [5..=7].as_slice()));
+    assert!(error.to_string().contains("not stored: 5-7"), "{error}");
+    assert_eq!(streamer.figures().unrecorded, 3);
+    assert!(matches!(push(&streamer, 8).await, Err(StreamerError::Ended(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_takes_no_longer_than_it_may() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    streamer.start_recording(named("Squat")).await.unwrap();
+    road.lead_to(None);
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    push(&streamer, 0).await.unwrap();
+    let error = streamer.stop_recording().await.unwrap_err();
+    let StreamerError::Ended(StreamEnd::TimedOut { not_stored, .. }) = error else { panic!("{error}") };
+    assert_eq!(not_stored, [0..=0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_recorded_is_sent_and_forgotten() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    for n in 0..100 {
+        push(&streamer, n).await.unwrap();
+    }
+    streamer.flush().await.unwrap();
+    let figures = streamer.figures();
+    assert_eq!((figures.sent, figures.unrecorded, figures.unacked), (100, 100, 0));
+    // Somebody else begins to record it, and the streamer sees to it that all of it gets there.
+    let mut controller = house.connect().await;
+    let session = controller.start("By hand").await;
+    let started = wait_for(&streamer, |event| matches!(event, StreamerEvent::Started { .. })).await;
+    assert_eq!(started, StreamerEvent::Started { session_id: session });
+    for n in 100..200 {
+        push(&streamer, n).await.unwrap();
+        if n % 30 == 0 {
+            road.cut();
+        }
+    }
+    streamer.flush().await.unwrap();
+    controller.stop().await;
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Ended { .. })).await;
+    assert_eq!(stored(&house, session).await, (100..200).collect::<Vec<_>>());
+    assert_eq!(streamer.session(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streamer_that_is_put_out_does_not_come_back() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let mut other = house.connect().await;
+    let publish = serde_json::json!({ "type": "publish", "publisher": "another", "take_over": true });
+    assert_eq!(other.ask(publish).await["type"], "ok");
+    while streamer.next_event().await.is_some() {}
+    let Some(StreamEnd::Superseded(error)) = streamer.end() else { panic!("{:?}", streamer.end()) };
+    assert_eq!(error.code, ErrorCode::NotPublisher);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_sends_what_was_pushed() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    for n in 0..40 {
+        push(&streamer, n).await.unwrap();
+    }
+    streamer.close().await;
+    let mut controller = house.connect().await;
+    assert_eq!(controller.stop().await["session"]["frame_count"], 40);
+    assert_eq!(stored(&house, session).await.len(), 40);
+}
