@@ -14,7 +14,6 @@ mod listing;
 mod encoding;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod blocking;
 mod compaction;
 mod memory;
