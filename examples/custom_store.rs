@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posesession::core::{ChunkIndex, EncodedChunk, User, UserId};
 use posesession::store::{
-    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewUser, PublisherProgress, SessionChange,
+    Appended, Compacted, EncodedRun, EncodedStoredChunk, Finding, NewUser, PublisherProgress, SessionChange,
     SessionPage, SessionTotals, StoredChunk, Term, check_session_store,
 };
 use posesession::{
@@ -117,6 +117,7 @@ metered! {
     replace_chunk(id: SessionId, replaced: &EncodedChunk, by: &EncodedChunk) -> bool;
     end_recode(id: SessionId) -> SessionRecording;
     interrupt_live_sessions() -> Vec<SessionId>;
+    self_check(only: &[SessionId]) -> Vec<Finding>;
 }
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {

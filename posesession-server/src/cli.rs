@@ -20,6 +20,7 @@ mod import;
 mod copy;
 mod recode;
 mod backup;
+mod verify;
 mod rm;
 mod completions;
 
@@ -47,6 +48,7 @@ Exit codes:
   5  the place is in use by a server
   6  no such session, or several that could be meant
   7  the input can't be used: the message names line and column
+  8  what is stored is damaged: `verify` found something, or a list had to leave sessions out
   130  broken off by Ctrl-C or SIGTERM
 
 Environment:
@@ -73,6 +75,7 @@ enum Command {
     Copy(copy::Copy),
     Recode(recode::Recode),
     Backup(backup::Backup),
+    Verify(verify::Verify),
     Rm(rm::Rm),
     Completions(completions::Completions),
 }
@@ -110,6 +113,7 @@ impl Cli {
             Command::Copy(copy) => running::run(copy.run()),
             Command::Recode(recode) => running::run(recode.run()),
             Command::Backup(backup) => running::run(backup.run()),
+            Command::Verify(verify) => running::run(verify.run()),
             Command::Rm(rm) => running::run(rm.run()),
             Command::Completions(completions) => completions.run(),
         };

@@ -25,6 +25,7 @@ mod chunk_cache;
 mod media;
 mod transfer;
 mod recode;
+mod verify;
 mod interchange;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -43,8 +44,8 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{
-    Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
-    SessionPage, SessionQuery, SessionSort, SessionTotals, StoredChunk, Term,
+    Appended, Compacted, DamagedSession, EncodedStoredChunk, NewSession, NewUser, PublisherProgress,
+    SessionChange, SessionPage, SessionQuery, SessionSort, SessionTotals, StoredChunk, Term,
 };
 pub use recode::{RecodeError, Recoded, recode_session};
 #[cfg(feature = "sqlite")]
@@ -53,3 +54,4 @@ pub use store::{COMPACT_FRAMES, SessionStore};
 pub use transfer::{Copied, OnProgress, Place, Progress, TransferError, copy_session};
 #[cfg(feature = "sqlite")]
 pub use transfer::{SessionFileError, export_session_file, import_session_file, import_session_file_until};
+pub use verify::{Finding, Severity, Verified, verify};

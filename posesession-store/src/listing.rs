@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::checks::bad;
 use crate::error::StoreError;
-use crate::query::{SessionQuery, SessionSort};
+use crate::query::{DamagedSession, SessionPage, SessionQuery, SessionSort};
 
 /// The text of a session in which words are searched: name, description, and the metadata's keys and values, in lower
 /// case, a line each.
@@ -68,6 +68,45 @@ impl SortKey {
 /// The part of a name that it is sorted by, so that no index and no cursor grows with it.
 pub(crate) fn sort_name(name: &str) -> &str {
     &name[..name.floor_char_boundary(SessionSort::MAX_NAME_BYTES)]
+}
+
+/// A row of a list: its place, if that can be read, and its session, if that can.
+pub(crate) type Listed = (Option<Place>, Result<SessionRecording, DamagedSession>);
+
+/// Makes a page of rows in their order. The next one starts behind the last row whose place can be read; none if a page that
+/// is `full` has no such row, so that more rows are to be read.
+pub(crate) fn page(query: &SessionQuery, mut rows: Vec<Listed>, more: bool) -> Option<SessionPage> {
+    let mut next = None;
+    if more {
+        let last = rows.iter().rposition(|(place, _)| place.is_some())?;
+        rows.truncate(last + 1);
+        next = rows.last().and_then(|(place, _)| place.clone());
+    }
+    let before = Place::from_cursor(query).ok().flatten();
+    let mut page = SessionPage { sessions: Vec::new(), damaged: Vec::new(), next: None };
+    if let (Some(before), Some(place)) = (&before, &next)
+        && (if query.descending { place >= before } else { place <= before })
+    {
+        // An index that contradicts its table: going on would lead round in circles.
+        let what = "the sessions' order is damaged: the list ends here".to_owned();
+        page.damaged.push(DamagedSession { id: place.id.to_string(), what });
+        next = None;
+    }
+    page.next = next.map(|place| place.to_cursor(query));
+    for (_, session) in rows {
+        match session {
+            Ok(session) => page.sessions.push(session),
+            Err(damaged) => {
+                tracing::warn!(
+                    session = damaged.id,
+                    what = damaged.what,
+                    "a session is damaged and left out of the list"
+                );
+                page.damaged.push(damaged);
+            }
+        }
+    }
+    Some(page)
 }
 
 /// The place in a list behind which the next page starts.

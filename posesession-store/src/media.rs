@@ -7,6 +7,7 @@ mod video;
 mod joining;
 mod webm;
 mod objects;
+mod checking;
 #[cfg(feature = "sqlite")]
 mod sqlite_objects;
 
@@ -23,6 +24,7 @@ use posesession_core::{ImageObject, ImageRef, SessionId};
 
 use crate::durability::Durability;
 
+pub(crate) use checking::VideoCheck;
 pub use error::MediaError;
 use error::failed;
 pub(crate) use objects::MediaObject;
@@ -113,7 +115,7 @@ impl MediaStore {
     /// [`MediaError::Backend`] if the file isn't there, can't be opened, or is no database of ours.
     #[cfg(feature = "sqlite")]
     pub async fn open_sqlite_file_read_only(path: impl AsRef<Path>) -> Result<Self, MediaError> {
-        Self::open_sqlite_with(path.as_ref(), crate::sqlite::connection::Access::ReadOnly).await
+        Self::open_sqlite_with(path.as_ref(), crate::sqlite::connection::Access::ReadOnlyExtended).await
     }
 
     #[cfg(feature = "sqlite")]

@@ -174,7 +174,8 @@ impl SessionStore for MemoryStore {
         let more = found.len() > query.limit;
         found.truncate(query.limit);
         let next = found.last().filter(|_| more).map(|(place, _)| place.to_cursor(query));
-        Ok(SessionPage { sessions: found.into_iter().map(|(_, session)| session.clone()).collect(), next })
+        let sessions = found.into_iter().map(|(_, session)| session.clone()).collect();
+        Ok(SessionPage { sessions, damaged: Vec::new(), next })
     }
 
     async fn count_sessions(

@@ -12,6 +12,7 @@ mod chunks;
 mod append;
 mod compaction;
 mod recoding;
+mod self_check;
 mod writer;
 
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ use crate::query::{
     SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
+use crate::verify::Finding;
 
 /// Keeps sessions in a Postgres database, version 13 or later.
 ///
@@ -410,5 +412,9 @@ impl SessionStore for PostgresStore {
         let interrupted = write!(self, OPERATION, |db| sessions::interrupt_live(db))?;
         alone.done().await.map_err(|failure| failure.during(OPERATION))?;
         Ok(interrupted)
+    }
+
+    async fn self_check(&self, only: &[SessionId]) -> Result<Vec<Finding>, StoreError> {
+        write!(self, "check the database", |db| self_check::check(db, only))
     }
 }

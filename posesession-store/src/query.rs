@@ -147,12 +147,23 @@ impl SessionSort {
 }
 
 /// One page of a list of sessions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SessionPage {
     /// The sessions, in order.
     pub sessions: Vec<SessionRecording>,
+    /// The sessions that belong on this page and can't be read: what is stored of them is damaged.
+    pub damaged: Vec<DamagedSession>,
     /// Where the next page starts; `None` on the last one. Its text is the store's own.
     pub next: Option<String>,
+}
+
+/// A session whose facts can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DamagedSession {
+    /// Its id, as far as that can be read.
+    pub id: String,
+    /// What is the matter with it.
+    pub what: String,
 }
 
 /// How many sessions there are of one kind, and how much they hold together.

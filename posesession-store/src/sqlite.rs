@@ -9,6 +9,7 @@ mod users;
 mod chunks;
 mod compaction;
 mod recoding;
+mod self_check;
 mod writer;
 mod reader;
 pub(crate) mod snapshot;
@@ -41,6 +42,7 @@ use crate::query::{
     SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
+use crate::verify::Finding;
 
 /// Keeps sessions in an SQLite database.
 ///
@@ -95,6 +97,16 @@ impl SqliteStore {
         Self::open_with(path.as_ref(), Access::ReadOnly).await
     }
 
+    /// Opens a database to be read only, as [`Self::open_read_only`] does, where its user added tables, indices or views of his
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_read_only`].
+    pub async fn open_read_only_extended(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path.as_ref(), Access::ReadOnlyExtended).await
+    }
+
     pub(crate) async fn open_with(path: &Path, access: Access) -> Result<Self, StoreError> {
         let path = path.to_owned();
         blocking(BACKEND, "open the database", move || Self::open_blocking(path, access)).await
@@ -104,7 +116,7 @@ impl SqliteStore {
         let failed = |failure: failure::Failure| failure.during("open the database");
         let db = connection::open(&path, access).map_err(failed)?;
         let durability = connection::durability(&db, &path).map_err(failed)?;
-        if access == Access::ReadOnly {
+        if access.only_reads() {
             let readers = Readers::new(path, access, Some(db));
             return Ok(Self { readers, writer: Writer::none(), durability });
         }
@@ -395,5 +407,10 @@ impl SessionStore for SqliteStore {
 
     async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError> {
         self.writer.write("interrupt live sessions", 100, sessions::interrupt_live).await
+    }
+
+    async fn self_check(&self, only: &[SessionId]) -> Result<Vec<Finding>, StoreError> {
+        let only = only.to_vec();
+        self.readers.read("check the database", move |db| self_check::check(db, &only)).await
     }
 }

@@ -18,6 +18,7 @@ use crate::query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
     SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
+use crate::verify::Finding;
 
 /// Keeps sessions: their facts, their chunks, their markers, and the users who own them.
 ///
@@ -62,7 +63,8 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     async fn read_session(&self, id: SessionId) -> Result<SessionRecording, StoreError>;
 
     /// Lists sessions, a page at a time. Pages are keyset pages: a session that is there during the whole listing and
-    /// doesn't change is listed exactly once, whatever comes and goes meanwhile.
+    /// doesn't change is listed exactly once, whatever comes and goes meanwhile. One whose facts are damaged doesn't keep the
+    /// others from being listed: it is in [`SessionPage::damaged`].
     ///
     /// # Errors
     ///
@@ -345,6 +347,18 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     ///
     /// [`StoreError::Backend`].
     async fn interrupt_live_sessions(&self) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Checks what the back end keeps beside the contract, such as the order of its pages and what rows say of each other; of
+    /// all sessions, or of those that are named. Nothing is changed. A part of [`verify`](crate::verify), which reads all the
+    /// rest through the contract; a store that has nothing to add leaves it as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Backend`] if it can't be checked at all. What is damaged is a finding.
+    async fn self_check(&self, only: &[SessionId]) -> Result<Vec<Finding>, StoreError> {
+        let _nothing_to_add = only;
+        Ok(Vec::new())
+    }
 }
 
 /// How many frames in short chunks are worth one long chunk.

@@ -50,21 +50,23 @@ impl Copy {
             None => place.clone(),
         };
         let from = with_media(&self.from, &self.from_media).open(Access::Read).await?;
-        let sessions = self.chosen(&from).await?;
+        let (sessions, damaged) = self.chosen(&from).await?;
         let to = with_media(&self.to, &self.to_media).open(Access::Write).await?;
         let done = copy_all(&sessions, &from, &to).await;
         to.close().await;
-        done
+        done.and_then(|()| session_choice::left_out(damaged))
     }
 
-    async fn chosen(&self, from: &Storage) -> Result<Vec<SessionRecording>, Failure> {
+    /// Returns the sessions to be copied, and how many are too damaged for it.
+    async fn chosen(&self, from: &Storage) -> Result<(Vec<SessionRecording>, usize), Failure> {
         let store = from.store().as_ref();
         let mut sessions = Vec::new();
         for text in &self.sessions {
             sessions.push(session_choice::find(store, text).await?);
         }
+        let mut damaged = 0;
         if self.sessions.is_empty() {
-            session_choice::visit(store, SessionQuery::default(), |session| {
+            damaged = session_choice::visit(store, SessionQuery::default(), |session| {
                 if session.status.is_live() {
                     eprintln!(
                         "left out, as it is being recorded: {}  {}",
@@ -77,7 +79,7 @@ impl Copy {
             })
             .await?;
         }
-        Ok(sessions)
+        Ok((sessions, damaged))
     }
 }
 

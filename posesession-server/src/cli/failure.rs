@@ -14,6 +14,7 @@ pub(super) const PLACE_UNUSABLE: u8 = 4;
 pub(super) const PLACE_IN_USE: u8 = 5;
 pub(super) const NO_SUCH_SESSION: u8 = 6;
 pub(super) const INPUT_BROKEN: u8 = 7;
+pub(super) const DAMAGED: u8 = 8;
 pub(super) const INTERRUPTED: u8 = 130;
 
 /// An exit code, and what the user is told.

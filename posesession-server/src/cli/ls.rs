@@ -71,7 +71,7 @@ impl Ls {
         };
         let mut sessions = Vec::new();
         let limit = self.limit.unwrap_or(usize::MAX);
-        session_choice::visit(storage.store().as_ref(), query, |session| {
+        let damaged = session_choice::visit(storage.store().as_ref(), query, |session| {
             if sessions.len() < limit {
                 sessions.push(session);
             }
@@ -89,7 +89,8 @@ impl Ls {
         } else {
             table(&sessions).write(&mut out, terminal_width())?;
         }
-        Ok(out.flush()?)
+        out.flush()?;
+        session_choice::left_out(damaged)
     }
 }
 

@@ -3,7 +3,7 @@
 use posesession_core::{SessionId, SessionRecording};
 use posesession_store::{SessionQuery, SessionStore};
 
-use super::failure::{Failure, NO_SUCH_SESSION};
+use super::failure::{DAMAGED, Failure, NO_SUCH_SESSION};
 use super::words;
 
 /// The shortest beginning of an id that counts as one.
@@ -45,20 +45,36 @@ pub(super) async fn find(store: &dyn SessionStore, text: &str) -> Result<Session
     }
 }
 
-/// Hands all sessions of a list over, page by page.
+/// Hands all sessions of a list over, page by page. Says which are damaged and so left out, and returns how many.
 pub(super) async fn visit(
     store: &dyn SessionStore,
     query: SessionQuery,
     mut visitor: impl FnMut(SessionRecording),
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     let mut query = SessionQuery { limit: SessionQuery::MAX_LIMIT, ..query };
+    let mut damaged = 0;
     loop {
         let page = store.list_sessions(&query).await?;
         page.sessions.into_iter().for_each(&mut visitor);
+        for session in page.damaged {
+            damaged += 1;
+            eprintln!("left out, as it is damaged: {}  {}", session.id, words::line(&session.what));
+        }
         query.cursor = page.next;
         if query.cursor.is_none() {
-            return Ok(());
+            return Ok(damaged);
         }
+    }
+}
+
+/// Makes sessions that had to be left out a failure, once all else is done.
+pub(super) fn left_out(damaged: usize) -> Result<(), Failure> {
+    match damaged {
+        0 => Ok(()),
+        _ => Err(Failure::new(
+            DAMAGED,
+            format!("{damaged} sessions are damaged: `posesession verify` says how"),
+        )),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use chrono::Utc;
 use posesession_core::{SessionId, SessionRecording};
-use posesession_store::{SessionChange, SessionQuery, SessionSort};
+use posesession_store::{DamagedSession, SessionChange, SessionPage, SessionQuery, SessionSort};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -30,6 +30,9 @@ pub(crate) struct SessionList {
     /// How many sessions all pages have together, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
+    /// The sessions of this page that can't be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<DamagedSession>,
 }
 
 /// What a `PATCH` may change. `null` is no value for any of them.
@@ -78,7 +81,8 @@ pub(crate) async fn list(State(state): State<Arc<AppState>>, params: Params) -> 
         _ => None,
     };
     let page = store.list_sessions(&query).await?;
-    Ok(Json(SessionList { sessions: page.sessions, next: page.next, total }))
+    let SessionPage { sessions, damaged, next } = page;
+    Ok(Json(SessionList { sessions, next, total, damaged }))
 }
 
 pub(crate) async fn read(

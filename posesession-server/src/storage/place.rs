@@ -114,7 +114,7 @@ impl StoragePlace {
                     Access::Read if !path.is_file() => {
                         return Err(StorageError::NotThere { place: self.to_string() });
                     }
-                    Access::Read => open_to_read(&path).await,
+                    Access::Read => SqliteStore::open_read_only_extended(&path).await,
                     Access::Write | Access::Record => SqliteStore::open(&path).await,
                 };
                 let sqlite = Arc::new(sqlite.map_err(broken)?);
@@ -263,14 +263,6 @@ impl fmt::Display for StoragePlace {
 impl fmt::Debug for StoragePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoragePlace({self}, media in {})", self.media_folder().display())
-    }
-}
-
-/// Opens a database to be read only. One to which its user added tables or indices of his own can't be opened so.
-async fn open_to_read(path: &Path) -> Result<SqliteStore, StoreError> {
-    match SqliteStore::open_read_only(path).await {
-        Err(StoreError::NotADatabase { .. }) => SqliteStore::open(path).await,
-        opened => opened,
     }
 }
 

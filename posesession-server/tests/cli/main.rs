@@ -10,4 +10,5 @@ mod moving;
 mod recoding;
 mod killed_recode;
 mod removing;
+mod verifying;
 mod beside;

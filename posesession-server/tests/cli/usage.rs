@@ -2,7 +2,7 @@
 
 use crate::support::{folder_with, run_in};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "serve",
     "ls",
     "show",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 12] = [
     "copy",
     "recode",
     "backup",
+    "verify",
     "rm",
     "completions",
 ];

@@ -42,7 +42,7 @@ impl SqliteObjects {
     ) -> std::result::Result<(Self, crate::Durability), crate::StoreError> {
         let open = || {
             let db = connection::open(&path, access)?;
-            if access != Access::ReadOnly {
+            if !access.only_reads() {
                 db.execute_batch(connection::MEDIA_SCHEMA)?;
             }
             let durability = connection::durability(&db, &path)?;

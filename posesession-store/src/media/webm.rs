@@ -36,6 +36,11 @@ pub(super) fn source_bytes(start: &[u8]) -> Option<u64> {
     front::source_bytes(start)
 }
 
+/// Returns how long a rewritten video is, by its first bytes.
+pub(super) fn whole_bytes(start: &[u8]) -> Option<u64> {
+    front::whole_bytes(start)
+}
+
 /// Goes through a recorded video. Bytes in, clusters out, and at the end the front that belongs before them.
 ///
 /// It holds a few blocks and one cluster in memory, however long the video is.

@@ -103,8 +103,8 @@ pub(super) async fn covering_all(
     }
     let chunks = sqlx::query(
         "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros, header, payload
-         FROM frame_chunk WHERE session_key = $1 AND first_frame < $3 AND first_frame >= (
-             SELECT max(first_frame) FROM frame_chunk WHERE session_key = $1 AND first_frame <= $2)
+         FROM frame_chunk WHERE session_key = $1 AND first_frame < $3 AND first_frame >= coalesce((
+             SELECT max(first_frame) FROM frame_chunk WHERE session_key = $1 AND first_frame <= $2), $2)
          ORDER BY first_frame",
     )
     .bind(key)

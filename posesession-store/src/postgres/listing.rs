@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use posesession_core::SessionStatus;
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _};
 
 use super::failure::Failure;
 use super::rows::{self, Id};
-use crate::listing::Place;
-use crate::query::{SessionPage, SessionQuery, SessionTotals};
+use crate::listing::{Listed, Place, SortKey, page, sort_name};
+use crate::query::{DamagedSession, SessionPage, SessionQuery, SessionSort, SessionTotals};
 use crate::sql::{Parameter, Skeletons, Statement, unsigned};
 
 /// Postgres' function that finds a text in another.
@@ -19,11 +19,31 @@ const FIND: &str = "strpos";
 pub(super) async fn list(db: &mut PgConnection, query: &SessionQuery) -> Result<SessionPage, Failure> {
     let found = prepared(Statement::page(query, FIND)?).fetch_all(db).await?;
     let mut skeletons = Skeletons::new();
-    let sessions = found.iter().take(query.limit).map(|row| rows::session(row, &mut skeletons));
-    let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
-    let last = sessions.last().filter(|_| found.len() > query.limit);
-    let next = last.map(|session| Place::of(session, query.sort).to_cursor(query));
-    Ok(SessionPage { sessions, next })
+    let mut rows = Vec::new();
+    for row in found.iter().take(query.limit) {
+        rows.push(listed(row, query.sort, &mut skeletons)?);
+    }
+    // Ids and what is sorted by are of types that the database keeps: each row has a place.
+    Ok(page(query, rows, found.len() > query.limit).unwrap_or_default())
+}
+
+/// Reads a row; one that can't be read says what it can of itself.
+fn listed(row: &PgRow, sort: SessionSort, skeletons: &mut Skeletons) -> sqlx::Result<Listed> {
+    match rows::session(row, skeletons) {
+        Ok(session) => Ok((Some(Place::of(&session, sort)), Ok(session))),
+        Err(error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))) => {
+            let id = row.try_get::<Id, _>("id")?.0;
+            let key = match sort {
+                SessionSort::CreatedAt => SortKey::Number(row.try_get("created_at_micros")?),
+                SessionSort::Duration => SortKey::Number(row.try_get("duration_micros")?),
+                SessionSort::FrameCount => SortKey::Number(row.try_get("frame_count")?),
+                SessionSort::Name => SortKey::Text(sort_name(row.try_get("name")?).to_owned()),
+            };
+            let damaged = DamagedSession { id: id.to_string(), what: error.to_string() };
+            Ok((Some(Place { key, id }), Err(damaged)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) async fn count(

@@ -7,7 +7,7 @@ use posesession_core::{
 };
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
-use super::failure::{Failure, corrupt};
+use super::failure::{Failure, corrupt, damaged_at};
 use super::rows::{self, id_text};
 use super::sessions;
 use crate::checks::{self, AppendPlan, AppendState, bad};
@@ -196,6 +196,10 @@ fn add_marker(db: &Connection, key: i64, marker: &Marker) -> Result<(), Failure>
 }
 
 pub(super) fn markers(db: &Connection, id: SessionId) -> Result<Vec<Marker>, Failure> {
+    read_markers(db, id).map_err(|failure| damaged_at(id, "its markers", failure))
+}
+
+fn read_markers(db: &Connection, id: SessionId) -> Result<Vec<Marker>, Failure> {
     let key = sessions::key(db, id)?;
     let mut statement = db.prepare_cached(
         "SELECT kind, timestamp_micros, label, duration_micros, count, cause FROM marker
@@ -206,6 +210,10 @@ pub(super) fn markers(db: &Connection, id: SessionId) -> Result<Vec<Marker>, Fai
 }
 
 pub(super) fn index(db: &Connection, id: SessionId) -> Result<ChunkIndex, Failure> {
+    read_index(db, id).map_err(|failure| damaged_at(id, "its index of chunks", failure))
+}
+
+fn read_index(db: &Connection, id: SessionId) -> Result<ChunkIndex, Failure> {
     let key = sessions::key(db, id)?;
     let mut statement = db.prepare_cached(
         "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros FROM frame_chunk
@@ -216,48 +224,101 @@ pub(super) fn index(db: &Connection, id: SessionId) -> Result<ChunkIndex, Failur
     index.map_err(|error| corrupt(id, format!("its chunks don't meet: {error}")).into())
 }
 
+// The index says which row, and all else is read from the row itself: what stands in both is compared, so that a damaged one
+// can't pass for another session's or another moment's.
 pub(super) const BY_FRAME: &str =
-    "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros,
-         header, payload FROM frame_chunk
-     WHERE session_key = ?1 AND first_frame <= ?2 ORDER BY first_frame DESC LIMIT 1";
+    "SELECT session_key, first_frame, frame_count, first_timestamp_micros, last_timestamp_micros, header, payload
+     FROM frame_chunk WHERE rowid = (
+         SELECT rowid FROM frame_chunk
+         WHERE session_key = ?1 AND first_frame <= ?2 ORDER BY first_frame DESC LIMIT 1)";
 pub(super) const BY_TIME: &str =
-    "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros,
-         header, payload FROM frame_chunk
-     WHERE session_key = ?1 AND first_timestamp_micros <= ?2 ORDER BY first_timestamp_micros DESC LIMIT 1";
+    "SELECT session_key, first_frame, frame_count, first_timestamp_micros, last_timestamp_micros, header, payload
+     FROM frame_chunk WHERE rowid = (
+         SELECT rowid FROM frame_chunk
+         WHERE session_key = ?1 AND first_timestamp_micros <= ?2 ORDER BY first_timestamp_micros DESC LIMIT 1)";
 
 pub(super) fn covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Result<Found, Failure> {
-    let key = sessions::key(db, id)?;
-    let find = |sql: &str, place: i64| {
-        let found = db.prepare_cached(sql)?.query_row(params![key, place], |row| {
-            let extent = rows::extent(row)?;
-            Ok(Found { id, extent, header: row.get("header")?, payload: row.get("payload")? })
-        });
-        found.optional()
+    let place = match query {
+        ChunkQuery::Frame(frame) => format!("the chunk of frame {frame}"),
+        ChunkQuery::Time(timestamp) => format!("the chunk of {} s", timestamp.as_secs_f64()),
     };
-    let found = match query {
-        ChunkQuery::Frame(frame) => {
-            let found = i64::try_from(frame).map_or(Ok(None), |frame| find(BY_FRAME, frame))?;
-            found.filter(|found| frame < found.extent.end_frame())
-        }
-        ChunkQuery::Time(timestamp) => match find(BY_TIME, timestamp.as_micros())? {
-            Some(found) => Some(found),
-            None => find(BY_FRAME, 0)?,
-        },
-    };
-    match found {
-        Some(found) => Ok(found),
-        None => {
-            let frame_count = sessions::read(db, id)?.frame_count;
-            Err(StoreError::NoSuchFrame { id, frame_count }.into())
-        }
-    }
+    find_covering(db, id, query).map_err(|failure| damaged_at(id, &place, failure))
 }
 
-const BY_FRAMES: &str = "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros,
-         header, payload FROM frame_chunk
-     WHERE session_key = ?1 AND first_frame < ?3 AND first_frame >= (
-         SELECT max(first_frame) FROM frame_chunk WHERE session_key = ?1 AND first_frame <= ?2)
-     ORDER BY first_frame";
+fn find_covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Result<Found, Failure> {
+    let key = sessions::key(db, id)?;
+    let found = match query {
+        ChunkQuery::Frame(frame) => {
+            let place = i64::try_from(frame).unwrap_or(i64::MAX);
+            let found = find(db, id, BY_FRAME, [key, place])?;
+            found.filter(|found| frame < found.extent.end_frame()).ok_or(frame)
+        }
+        ChunkQuery::Time(timestamp) => match find(db, id, BY_TIME, [key, timestamp.as_micros()])? {
+            Some(found) => {
+                check_next(db, key, &found, timestamp)?;
+                Ok(found)
+            }
+            None => find(db, id, BY_FRAME, [key, 0])?.ok_or(0),
+        },
+    };
+    let missing = match found {
+        Ok(found) => return Ok(found),
+        Err(missing) => missing,
+    };
+    let frame_count = sessions::read(db, id)?.frame_count;
+    if missing < frame_count {
+        return Err(corrupt(id, format!("no chunk holds frame {missing}")).into());
+    }
+    Err(StoreError::NoSuchFrame { id, frame_count }.into())
+}
+
+/// Finds the chunk that starts last at or before a place, of frames or of time.
+fn find(db: &Connection, id: SessionId, sql: &str, [key, place]: [i64; 2]) -> Result<Option<Found>, Failure> {
+    let found = db.prepare_cached(sql)?.query_row([key, place], |row| {
+        let extent = rows::extent(row)?;
+        let found = Found { id, extent, header: row.get("header")?, payload: row.get("payload")? };
+        Ok((row.get::<_, i64>("session_key")?, found))
+    });
+    let Some((its, found)) = found.optional()? else { return Ok(None) };
+    let starts = if sql == BY_FRAME {
+        signed(found.extent.first_frame)
+    } else {
+        found.extent.first_timestamp.as_micros()
+    };
+    if its != key || starts > place {
+        let what =
+            format!("the index leads to another chunk than the one from frame {}", found.extent.first_frame);
+        return Err(corrupt(id, what).into());
+    }
+    Ok(Some(found))
+}
+
+/// Checks that a moment behind a chunk's last frame is before the next chunk.
+fn check_next(db: &Connection, key: i64, found: &Found, timestamp: Timestamp) -> Result<(), Failure> {
+    if timestamp <= found.extent.last_timestamp {
+        return Ok(());
+    }
+    let next = find(db, found.id, BY_FRAME, [key, signed(found.extent.end_frame())])?;
+    if next.is_some_and(|next| {
+        next.extent.first_frame != found.extent.first_frame && next.extent.first_timestamp <= timestamp
+    }) {
+        let what = format!(
+            "the index of times leads to the chunk from frame {}, which is too early",
+            found.extent.first_frame
+        );
+        return Err(corrupt(found.id, what).into());
+    }
+    Ok(())
+}
+
+const BY_FRAMES: &str =
+    "SELECT c.session_key, c.first_frame, c.frame_count, c.first_timestamp_micros, c.last_timestamp_micros,
+         c.header, c.payload
+     FROM (SELECT rowid AS place FROM frame_chunk
+           WHERE session_key = ?1 AND first_frame < ?3 AND first_frame >= coalesce((
+               SELECT max(first_frame) FROM frame_chunk WHERE session_key = ?1 AND first_frame <= ?2), ?2)
+           ORDER BY first_frame)
+     CROSS JOIN frame_chunk c ON c.rowid = place";
 
 /// Finds the chunks that cover a range of frames, in order.
 pub(super) fn covering_all(
@@ -265,18 +326,44 @@ pub(super) fn covering_all(
     id: SessionId,
     frames: Range<u64>,
 ) -> Result<Vec<EncodedStoredChunk>, Failure> {
-    let key = sessions::key(db, id)?;
+    let place = format!("the chunks of frames {} to {}", frames.start, frames.end.saturating_sub(1));
+    find_all(db, id, frames).map_err(|failure| damaged_at(id, &place, failure))
+}
+
+fn find_all(db: &Connection, id: SessionId, frames: Range<u64>) -> Result<Vec<EncodedStoredChunk>, Failure> {
+    let (key, frame_count): (i64, i64) = db
+        .prepare_cached(
+            "SELECT key, frame_count FROM session_recording WHERE id = ?1 AND deleted_at_micros IS NULL",
+        )?
+        .query_row([id_text(id)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or(StoreError::SessionNotFound { id })?;
     let [first, end] = [frames.start, frames.end].map(|frame| i64::try_from(frame).unwrap_or(i64::MAX));
+    let end = end.min(frame_count);
     if first >= end {
         return Ok(Vec::new());
     }
     let mut statement = db.prepare_cached(BY_FRAMES)?;
-    let chunks = statement.query_map(params![key, first, end], |row| {
+    let mut found = statement.query(params![key, first, end])?;
+    let (mut chunks, mut next) = (Vec::new(), None);
+    while let Some(row) = found.next()? {
         let chunk = EncodedChunk { header: row.get("header")?, payload: row.get("payload")? };
-        Ok(EncodedStoredChunk { chunk, extent: rows::extent(row)? })
-    })?;
-    let mut chunks = chunks.collect::<Result<Vec<_>, _>>()?;
-    // The chunk before the range is found for a range behind the session's end, too.
-    chunks.retain(|chunk| chunk.extent.end_frame() > frames.start);
-    Ok(chunks)
+        let stored = EncodedStoredChunk { chunk, extent: rows::extent(row)? };
+        let follows = match next {
+            None => stored.extent.first_frame <= frames.start,
+            Some(next) => stored.extent.first_frame == next,
+        };
+        if !follows || row.get::<_, i64>("session_key")? != key {
+            break;
+        }
+        next = Some(stored.extent.end_frame());
+        chunks.push(stored);
+    }
+    match next {
+        Some(next) if next >= unsigned(end) => Ok(chunks),
+        missing => {
+            let missing = missing.unwrap_or(frames.start).max(frames.start);
+            Err(corrupt(id, format!("no chunk holds frame {missing}")).into())
+        }
+    }
 }

@@ -60,6 +60,14 @@ pub(crate) enum Access {
     WriteUnsynced,
     /// Read a file that stays as it is, to the byte; refuses one whose tables are not exactly those of its version.
     ReadOnly,
+    /// As [`Access::ReadOnly`], but there may be tables, indices and views of the user's own beside those of its version.
+    ReadOnlyExtended,
+}
+
+impl Access {
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::ReadOnlyExtended)
+    }
 }
 
 /// Opens the database; for writing, brings its schema to this version.
@@ -71,7 +79,7 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, Failure> {
             db.execute_batch("PRAGMA synchronous = OFF;")?;
             Ok(db)
         }
-        Access::ReadOnly => open_read_only(path),
+        Access::ReadOnly | Access::ReadOnlyExtended => open_read_only(path, access),
     }
 }
 
@@ -101,13 +109,18 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     Ok(db)
 }
 
-fn open_read_only(path: &Path) -> Result<Connection, Failure> {
+fn open_read_only(path: &Path, access: Access) -> Result<Connection, Failure> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     // One transaction: what is looked at is the file at one moment, and it is locked once.
     db.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; BEGIN;")?;
     let version = usize::try_from(check_origin(&db, path)?).unwrap_or(0);
     // The file may come from anywhere: a view or a trigger in the place of a table could do anything.
-    if version == 0 || !expected_schemas(version)?.contains(&schema(&db)?) {
+    let found = schema(&db)?;
+    let is_ours = |expected: &Schema| match access {
+        Access::ReadOnlyExtended => expected.iter().all(|part| found.contains(part)),
+        _ => *expected == found,
+    };
+    if version == 0 || !expected_schemas(version)?.iter().any(is_ours) {
         return Err(StoreError::NotADatabase { path: path.to_owned() }.into());
     }
     if let Some(step) = AS_LATEST.get(version - 1) {

@@ -49,6 +49,30 @@ pub(super) fn corrupt(id: SessionId, what: String) -> StoreError {
     StoreError::Corrupt { id, what }
 }
 
+/// Returns whether what was read can't have been written: values of the wrong type or out of range, texts that say nothing, and
+/// pages that contradict each other.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    let corrupt = || {
+        let code = error.sqlite_error_code();
+        code.is_some_and(|code| {
+            matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        })
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    ) || corrupt()
+}
+
+/// Names the session and the place at which what was read is damaged; other failures stay as they are.
+pub(super) fn damaged_at(id: SessionId, place: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Sqlite(error) if is_damage(&error) => corrupt(id, format!("{place}: {error}")).into(),
+        failure => failure,
+    }
+}
+
 fn is_retryable(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, SystemIoFailure,

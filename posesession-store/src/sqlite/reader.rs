@@ -46,7 +46,7 @@ impl Readers {
         blocking(BACKEND, operation, move || {
             let db = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let open = || match access {
-                Access::ReadOnly => connection::open(&path, access),
+                Access::ReadOnly | Access::ReadOnlyExtended => connection::open(&path, access),
                 Access::Write | Access::WriteUnsynced => connection::open_reader(&path),
             };
             let read = match db.map_or_else(open, Ok) {

@@ -64,10 +64,7 @@ pub(super) fn read(db: &Connection, id: SessionId) -> Result<SessionRecording, F
         .optional();
     match session {
         Ok(session) => session.ok_or_else(|| StoreError::SessionNotFound { id }.into()),
-        Err(rusqlite::Error::FromSqlConversionFailure(_, _, why)) => {
-            Err(super::failure::corrupt(id, why.to_string()).into())
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(super::failure::damaged_at(id, "its facts", error.into())),
     }
 }
 

@@ -210,11 +210,13 @@ fn frames_are_found_by_index() {
     };
     assert_eq!(
         plan(chunks::BY_FRAME),
-        "SEARCH frame_chunk USING INDEX sqlite_autoindex_frame_chunk_1 (session_key=? AND first_frame<?)"
+        "SEARCH frame_chunk USING INTEGER PRIMARY KEY (rowid=?); SCALAR SUBQUERY 1; \
+         SEARCH frame_chunk USING COVERING INDEX sqlite_autoindex_frame_chunk_1 (session_key=? AND first_frame<?)"
     );
     assert_eq!(
         plan(chunks::BY_TIME),
-        "SEARCH frame_chunk USING INDEX frame_chunk_by_time (session_key=? AND first_timestamp_micros<?)"
+        "SEARCH frame_chunk USING INTEGER PRIMARY KEY (rowid=?); SCALAR SUBQUERY 1; \
+         SEARCH frame_chunk USING COVERING INDEX frame_chunk_by_time (session_key=? AND first_timestamp_micros<?)"
     );
     for (sort, index) in [
         (crate::SessionSort::CreatedAt, "session_by_created_at"),

@@ -13,7 +13,7 @@ use posesession_core::{
     SessionStatus, User, UserId,
 };
 use posesession_store::{
-    Appended, Compacted, EncodedRun, EncodedStoredChunk, NewSession, NewUser, PublisherProgress,
+    Appended, Compacted, EncodedRun, EncodedStoredChunk, Finding, NewSession, NewUser, PublisherProgress,
     SessionChange, SessionPage, SessionQuery, SessionStore, SessionTotals, StoreError, StoredChunk, Term,
 };
 use tokio::time::Instant;
@@ -174,4 +174,5 @@ forwarded! {
     replace_chunk(id: SessionId, replaced: &EncodedChunk, by: &EncodedChunk) -> bool;
     end_recode(id: SessionId) -> SessionRecording;
     interrupt_live_sessions() -> Vec<SessionId>;
+    self_check(only: &[SessionId]) -> Vec<Finding>;
 }

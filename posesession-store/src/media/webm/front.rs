@@ -177,6 +177,14 @@ pub(super) fn source_bytes(start: &[u8]) -> Option<u64> {
     (bytes.len() == 8).then(|| ebml::unsigned(bytes).ok())?
 }
 
+/// Returns where the Segment ends, by the video's first bytes; none if its size is unknown.
+pub(super) fn whole_bytes(start: &[u8]) -> Option<u64> {
+    let header = ebml::head(start).ok()??;
+    let header_end = header.len.checked_add(usize::try_from(header.size?).ok()?)?;
+    let segment = ebml::head(start.get(header_end..)?).ok()??;
+    segment.size?.checked_add((header_end + segment.len) as u64)
+}
+
 fn seek_head([info, tracks, cues]: [u64; 3]) -> Vec<u8> {
     let mut content = Vec::new();
     for (id, position) in [(id::INFO, info), (id::TRACKS, tracks), (id::CUES, cues)] {

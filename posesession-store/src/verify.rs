@@ -1,0 +1,249 @@
+//! Looks whether everything that was stored is still there and right. A place in, what was found out; nothing is changed.
+
+mod rows;
+mod frames;
+mod media;
+
+use posesession_core::{SessionId, SessionRecording, Timestamp, UserId};
+use serde::Serialize;
+
+use crate::error::StoreError;
+use crate::query::{SessionPage, SessionQuery};
+use crate::transfer::{OnProgress, Place, Progress};
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use rows::{ChunkRow, ChunkRows, SessionRow, session_facts};
+
+/// What a look at a place found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Verified {
+    /// How many sessions were looked at.
+    pub sessions: u64,
+    /// How many chunks were decoded, their checksums right.
+    pub chunks: u64,
+    /// How many frames they have.
+    pub frames: u64,
+    /// How many images of frames are there.
+    pub images: u64,
+    /// How many videos are there.
+    pub videos: u64,
+    /// How many bytes of chunks and media were read.
+    pub bytes: u64,
+    /// All that is not as it should be.
+    pub findings: Vec<Finding>,
+}
+
+impl Verified {
+    /// Returns whether nothing is damaged; there may be notes.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity == Severity::Note)
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which session it is about; none if it is about the whole place, or the session's id can't be read.
+    pub session: Option<SessionId>,
+    /// What it is about: `session`, `frames 100 to 199`, `chunk from frame 100`, `markers`, `video`, `database`, `media`...
+    #[serde(rename = "where")]
+    pub place: String,
+    /// What is the matter.
+    pub what: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Something that was stored is gone or wrong.
+    Damage,
+    /// Nothing is lost, but somebody may want to know: media that no session names.
+    Note,
+}
+
+impl Severity {
+    /// Returns the word for it: `damage` or `note`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Damage => "damage",
+            Self::Note => "note",
+        }
+    }
+}
+
+impl Finding {
+    pub(crate) fn damage(
+        session: impl Into<Option<SessionId>>,
+        place: impl Into<String>,
+        what: impl Into<String>,
+    ) -> Self {
+        let session = session.into();
+        Self { severity: Severity::Damage, session, place: place.into(), what: what.into() }
+    }
+
+    pub(crate) fn note(
+        session: impl Into<Option<SessionId>>,
+        place: impl Into<String>,
+        what: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Note, ..Self::damage(session, place, what) }
+    }
+}
+
+/// Reads everything of some sessions, or of all if none is named, and checks it.
+///
+/// - Every chunk is decoded, its checksum checked; frames go from 0 without holes or overlaps, their timestamps rise, and the
+///   session's facts (frames, duration, bytes, skeleton, bounds) agree with them.
+/// - Every image that a frame names is there in its whole length and begins like a JPEG or WebP; a video is there and begins
+///   like its type, and one that was joined here is as long as it says and readable to its end.
+/// - What the back end can tell of itself ([`SessionStore::self_check`](crate::SessionStore::self_check)) is told.
+///
+/// Nothing is changed, and the place may be in use meanwhile: what is being recorded is checked as far as it was there at the
+/// start. What can't be read is a finding, not an error, so that the rest is looked at.
+///
+/// # Examples
+///
+/// ```
+/// use posesession_store::{MemoryStore, NewSession, Place, SessionStore, verify};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = MemoryStore::new();
+/// store.create_session(NewSession::named("Squat")).await?;
+/// let verified = verify(Place { sessions: &store, media: None }, &[], &mut |_progress| {}).await;
+/// assert!(verified.is_sound() && verified.sessions == 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+pub async fn verify(place: Place<'_>, only: &[SessionId], on_progress: OnProgress<'_>) -> Verified {
+    let progress = Progress { done_bytes: 0, total_bytes: 0 };
+    let mut verifier = Verifier { place, verified: Verified::default(), progress, on_progress };
+    verifier.run(only).await;
+    verifier.verified
+}
+
+/// A look under way.
+struct Verifier<'a> {
+    place: Place<'a>,
+    verified: Verified,
+    progress: Progress,
+    on_progress: OnProgress<'a>,
+}
+
+impl Verifier<'_> {
+    async fn run(&mut self, only: &[SessionId]) {
+        match self.place.sessions.self_check(only).await {
+            Ok(findings) => self.verified.findings.extend(findings),
+            Err(error) => self.find(Finding::damage(None, "database", said(&error))),
+        }
+        let sessions = if only.is_empty() { self.all_sessions().await } else { self.chosen(only).await };
+        self.progress.total_bytes = sessions.iter().map(|session| session.stored_bytes).sum();
+        self.advance(0);
+        for session in &sessions {
+            self.verified.sessions += 1;
+            let images = frames::check(self, session).await;
+            self.check_markers(session).await;
+            media::check_session(self, session, images).await;
+        }
+        if only.is_empty() {
+            media::check_orphans(self, &sessions).await;
+        }
+        self.progress.done_bytes = self.progress.total_bytes;
+        self.advance(0);
+    }
+
+    /// Lists the sessions of all users.
+    async fn all_sessions(&mut self) -> Vec<SessionRecording> {
+        let users = match self.place.sessions.list_users().await {
+            Ok(users) => users.into_iter().map(|user| user.id).collect(),
+            Err(error) => {
+                self.find(Finding::damage(None, "users", said(&error)));
+                vec![UserId::LOCAL]
+            }
+        };
+        let mut sessions = Vec::new();
+        for user_id in users {
+            let mut query =
+                SessionQuery { user_id, limit: SessionQuery::MAX_LIMIT, ..SessionQuery::default() };
+            loop {
+                let SessionPage { sessions: page, damaged, next } =
+                    match self.place.sessions.list_sessions(&query).await {
+                        Ok(page) => page,
+                        Err(error) => {
+                            self.find(Finding::damage(None, "the list of sessions", said(&error)));
+                            break;
+                        }
+                    };
+                for row in damaged {
+                    self.find(Finding::damage(row.id.parse().ok(), "session", row.what));
+                }
+                sessions.extend(page);
+                query.cursor = next;
+                if query.cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        sessions
+    }
+
+    async fn chosen(&mut self, only: &[SessionId]) -> Vec<SessionRecording> {
+        let mut sessions = Vec::new();
+        for &id in only {
+            match self.place.sessions.read_session(id).await {
+                Ok(session) => sessions.push(session),
+                Err(error) => self.find(Finding::damage(id, "session", said(&error))),
+            }
+        }
+        sessions
+    }
+
+    async fn check_markers(&mut self, session: &SessionRecording) {
+        match self.place.sessions.markers(session.id).await {
+            Err(error) => self.find(Finding::damage(session.id, "markers", said(&error))),
+            Ok(markers) if !session.status.is_live() => {
+                let outside = |at: Timestamp| at > session.duration || at.as_micros() < 0;
+                for marker in markers.iter().filter(|marker| outside(marker.timestamp)) {
+                    let at = marker.timestamp.as_secs_f64();
+                    let what = format!("a marker of kind `{}` is at {at} s, outside", marker.kind.as_str());
+                    self.find(Finding::note(session.id, "markers", what));
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    /// Notes a finding, unless the same was found before by another way.
+    fn find(&mut self, finding: Finding) {
+        if !self.verified.findings.contains(&finding) {
+            self.verified.findings.push(finding);
+        }
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.verified.bytes += bytes;
+        self.progress.done_bytes = (self.progress.done_bytes + bytes).min(self.progress.total_bytes);
+        (self.on_progress)(self.progress);
+    }
+}
+
+/// Returns an error with its causes as one line.
+pub(crate) fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Returns whether a failure is one of the moment (a busy database), which says nothing about what is stored.
+fn is_of_the_moment(error: &StoreError) -> bool {
+    matches!(error, StoreError::Backend { retryable: true, .. } | StoreError::SessionNotFound { .. })
+}
