@@ -9,7 +9,7 @@ WEB := posesession-server/web
 VISION := vision/.complete
 EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-proofs test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ run: ## Build and start the server with its pages (ARGS="--data DIR --listen ADD
 demo: setup vision ## Record a real video with a real pose model, then print the address of its replay
 	scripts/demo.sh $(ARGS)
 
-test: setup lint test-rust test-web test-python test-browser ## Run all tests, in a real browser, too
+test: setup lint test-rust test-proofs test-web test-python test-browser ## Run all tests, in a real browser, too
 
 test-rust: ## Run the Rust tests, examples and doc examples
 	cargo test --workspace --all-features --quiet
@@ -31,6 +31,11 @@ test-rust: ## Run the Rust tests, examples and doc examples
 	$(EXAMPLES)/replay target/examples.db | tail -n 1
 	$(EXAMPLES)/custom_store
 	$(EXAMPLES)/custom_transport
+
+# What only an optimised build gets through in time; each line says what it proved.
+test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the property tests at length
+	PROPTEST_CASES=4000 cargo test --release --quiet -p posesession-core --lib --test recorder_properties --test cursor_properties
+	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
 
 test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
 	npm --prefix $(WEB) run --silent check

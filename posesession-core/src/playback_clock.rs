@@ -148,9 +148,9 @@ mod tests {
             Just(0.1),
             Just(16.0),
             -16.0..16.0_f64,
-            1e-6..1e-3_f64
+            1e-5..1e-3_f64
         ]
-        .prop_filter("0 is no rate", |r| *r != 0.0)
+        .prop_filter("the moments here are reached within 285 years", |r| r.abs() >= 1e-5)
     }
 
     proptest! {
