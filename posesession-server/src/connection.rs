@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +24,11 @@ use crate::state::AppState;
 const MAX_HEADERS: usize = 64;
 /// The longest request header, in bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// How long a client that was answered for the last time may take to end the connection, and how much it may still send. A
+/// connection that is dropped before is reset, and an answer that is on its way gets lost with it.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
 
 /// The place that a connection takes among [`crate::ServerConfig::max_connections`]. A WebSocket, which outlives the
 /// HTTP connection it came from, keeps a clone.
@@ -108,18 +113,20 @@ pub(crate) async fn refuse(mut stream: TcpStream) {
     }
 }
 
-/// A stream whose writes fail once its peer has taken nothing for a while.
+/// A stream whose writes fail once its peer has taken nothing for a while, and whose end waits a moment for the peer's.
 #[derive(Debug)]
 pub(crate) struct Stalling {
     stream: TcpStream,
     timeout: Duration,
-    /// Set while a write waits.
+    /// Set while a write or the end waits.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Once everything is written, how much is still read.
+    linger_bytes: Option<usize>,
 }
 
 impl Stalling {
     fn new(stream: TcpStream, timeout: Duration) -> Self {
-        Self { stream, timeout, deadline: None }
+        Self { stream, timeout, deadline: None, linger_bytes: None }
     }
 
     /// Passes a write's outcome on, or fails it if it has been pending for too long.
@@ -137,6 +144,29 @@ impl Stalling {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+impl Stalling {
+    /// Reads until the peer has ended, or long enough.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 4 << 10];
+        while let Some(left) = self.linger_bytes.filter(|&left| left > 0) {
+            let mut buf = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.linger_bytes = Some(left.saturating_sub(buf.filled().len()));
+                }
+                Poll::Ready(_) => self.linger_bytes = Some(0),
+                Poll::Pending => {
+                    if let Some(deadline) = &mut self.deadline {
+                        ready!(deadline.as_mut().poll(cx));
+                    }
+                    self.linger_bytes = Some(0);
+                }
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -175,7 +205,12 @@ impl AsyncWrite for Stalling {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.watch(cx, ended)
+        if self.linger_bytes.is_none() {
+            let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.watch(cx, ended))?;
+            self.linger_bytes = Some(LINGER_BYTES);
+            self.deadline = Some(Box::pin(tokio::time::sleep(LINGER)));
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }

@@ -155,7 +155,8 @@ impl RecordService {
     pub async fn serve<T: Transport>(&self, transport: T) -> Result<(), TransportError> {
         let id = ConnectionId(self.inner.next_connection.fetch_add(1, Ordering::Relaxed));
         let (peer, inbox) = Peer::new(id);
-        Connection::new(self.clone(), transport, peer, inbox).run().await
+        let mut connection = Connection::new(self.clone(), transport, peer, inbox);
+        connection.run().await
     }
 
     /// Finishes all recordings as completed and ends all connections. Returns when everything is stored.

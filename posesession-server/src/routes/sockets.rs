@@ -82,7 +82,7 @@ where
         let _open = connection_state.metrics.socket(kind);
         let ServerConfig { message_timeout, ping_every, .. } = connection_state.config;
         let transport = accepted_websocket(stream, early, SocketLimits { message_timeout, ping_every }).await;
-        if let Err(error) = serve(transport).await {
+        if let Err(error) = Box::pin(serve(transport)).await {
             tracing::debug!(?kind, %error, "a WebSocket broke off");
         }
     };

@@ -65,7 +65,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    pub(super) async fn run(mut self) -> Result<(), TransportError> {
+    pub(super) async fn run(&mut self) -> Result<(), TransportError> {
         let result = self.serve().await;
         hand_over_waiting(&mut self.waiting).await;
         for (_, forwarder) in self.watched.values() {
@@ -182,7 +182,8 @@ impl<T: Transport> Connection<T> {
                     let size = text.as_str().len();
                     self.handle_json_frame(*frame, size).await
                 }
-                Ok((id, command)) => return self.handle_command(id, command).await,
+                // On the heap: commands are rare, and what they take on their way would be part of every connection.
+                Ok((id, command)) => return Box::pin(self.handle_command(id, command)).await,
                 Err(error) => {
                     // A frame that could not be read still settles its number, so that no ack waits for it.
                     let named = error.facts.get("stream").and_then(Value::as_str).unwrap_or_default();
@@ -275,7 +276,7 @@ impl<T: Transport> Connection<T> {
                 format!("this connection doesn't publish to the stream `{name}`: send `publish` first");
             return Err(ProtocolError::new(ErrorCode::NotPublisher, message).of_frame(frame_number));
         }
-        self.publish(Publish::default()).await.map_err(|error| error.of_frame(frame_number))?;
+        Box::pin(self.publish(Publish::default())).await.map_err(|error| error.of_frame(frame_number))?;
         self.service.stream(DEFAULT_STREAM)
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -25,8 +25,8 @@ const LONGEST_HEADER: usize = 14;
 #[derive(Debug)]
 pub(super) struct Meter<S> {
     stream: S,
-    /// What was read before the stream was a WebSocket's.
-    early: Bytes,
+    /// What was read before the stream was a WebSocket's, and is not taken yet: even empty it would hold the buffer that it came in.
+    early: Option<Bytes>,
     frames: Frames,
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Misuse {
 
 impl<S> Meter<S> {
     pub(super) fn new(stream: S, early: Bytes) -> Self {
-        Self { stream, early, frames: Frames::default() }
+        Self { stream, early: Some(early).filter(|early| !early.is_empty()), frames: Frames::default() }
     }
 
     /// Returns the stream itself: what is read from it passes unseen.
@@ -71,12 +71,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
     ) -> Poll<io::Result<()>> {
         let Self { stream, early, frames } = &mut *self;
         let before = buf.filled().len();
-        if early.is_empty() {
-            ready!(Pin::new(stream).poll_read(cx, buf))?;
-        } else {
-            let count = early.len().min(buf.remaining());
-            buf.put_slice(&early[..count]);
-            early.advance(count);
+        match early.take() {
+            None => ready!(Pin::new(stream).poll_read(cx, buf))?,
+            Some(mut unread) => {
+                let taken = unread.split_to(unread.len().min(buf.remaining()));
+                buf.put_slice(&taken);
+                *early = Some(unread).filter(|unread| !unread.is_empty());
+            }
         }
         let taken = frames.take(&buf.filled()[before..]);
         Poll::Ready(taken.map_err(|misuse| io::Error::new(io::ErrorKind::InvalidData, misuse)))
