@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::failure::Failure;
 use crate::durability::Durability;
@@ -48,8 +48,10 @@ const SMALL_PAGES: &str = "PRAGMA page_size = 512; PRAGMA auto_vacuum = NONE;";
 /// How long a statement waits for another process's lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 64;
-/// The value of `synchronous` from which each commit is synced.
+const WAL: &str = "wal";
+/// The values of `synchronous` from which each commit is synced: with WAL, and with a rollback journal.
 const FULL: i64 = 2;
+const EXTRA: i64 = 3;
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +87,26 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, Failure> {
 
 /// Opens the database, making it if it isn't there, and brings its schema to this version.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
+    let (mut db, mut version) = connect_writer(path)?;
+    if !has_log(&db)? {
+        // A disk that failed on the way may work now.
+        (db, version) = connect_writer(path)?;
+    }
+    if !has_log(&db)? {
+        // Some file systems can't have one. Then a commit is the removal of a journal, which only EXTRA syncs.
+        db.execute_batch("PRAGMA synchronous = EXTRA;")?;
+    }
+    if planted!("planted::no_sync") {
+        db.execute_batch("PRAGMA synchronous = NORMAL;")?;
+    }
+    migrate(&mut db, version)?;
+    Ok(db)
+}
+
+/// Opens a database with all settings and returns it with its version.
+fn connect_writer(path: &Path) -> Result<(Connection, i64), Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut db = connect(path, flags)?;
+    let db = connect(path, flags)?;
     let version = check_origin(&db, path)?;
     if version == 0 {
         // Only a database without tables takes this setting.
@@ -94,11 +114,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Failure> {
     }
     db.execute_batch(SETTINGS)?;
     db.execute_batch(WRITER_SETTINGS)?;
-    if planted!("planted::no_sync") {
-        db.execute_batch("PRAGMA synchronous = NORMAL;")?;
-    }
-    migrate(&mut db, version)?;
-    Ok(db)
+    Ok((db, version))
 }
 
 /// Opens a connection that only reads.
@@ -107,6 +123,15 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     db.execute_batch(SETTINGS)?;
     db.execute_batch("PRAGMA query_only = ON;")?;
     Ok(db)
+}
+
+/// Returns whether commits really go to a log. Nothing else tells: where the way to WAL fails, SQLite says `wal` and stays with the
+/// rollback journal. On the way, what a process that died left in the log is synced and moved into the database: a commit that it
+/// didn't live to sync is seen by others, who may tell that it is there.
+fn has_log(db: &Connection) -> Result<bool, Failure> {
+    // Those who use the database at this moment have synced what they wrote; they are not waited for.
+    let frames: i64 = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get("log"))?;
+    Ok(frames >= 0)
 }
 
 fn open_read_only(path: &Path, access: Access) -> Result<Connection, Failure> {
@@ -198,14 +223,20 @@ pub(crate) fn durability(db: &Connection, path: &Path) -> Result<Durability, Fai
 }
 
 fn settings_durability(db: &Connection) -> Result<Durability, Failure> {
-    let journal: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    let synchronous: i64 = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    if journal != "wal" {
-        return Ok(Durability::not(format!("SQLite's journal_mode is `{journal}`, not `wal`")));
+    let mut journal: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    // A file that is read only has a log if it says so: there is none to be moved.
+    if journal == WAL && !db.is_readonly(MAIN_DB)? && !has_log(db)? {
+        "delete".clone_into(&mut journal);
     }
-    if synchronous < FULL {
+    let synchronous: i64 = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    let least = match journal.as_str() {
+        WAL => FULL,
+        "delete" | "truncate" | "persist" => EXTRA,
+        _ => return Ok(Durability::not(format!("SQLite's journal_mode is `{journal}`"))),
+    };
+    if synchronous < least {
         return Ok(Durability::not(format!(
-            "SQLite's synchronous is {synchronous}, less than {FULL} (FULL)"
+            "SQLite's synchronous is {synchronous}, less than {least}, with journal_mode `{journal}`"
         )));
     }
     Ok(Durability::Durable)
@@ -276,9 +307,19 @@ mod tests {
         let db = open_writer(&folder.path().join("posesession.db")).unwrap();
         assert_eq!(settings_durability(&db).unwrap(), Durability::Durable);
         db.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
-        assert!(settings_durability(&db).unwrap().because().unwrap().contains("less than 2 (FULL)"));
+        assert!(
+            settings_durability(&db)
+                .unwrap()
+                .because()
+                .unwrap()
+                .contains("less than 2, with journal_mode `wal`")
+        );
         db.execute_batch("PRAGMA synchronous = EXTRA").unwrap();
         assert_eq!(settings_durability(&db).unwrap(), Durability::Durable);
+        db.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+        assert_eq!(settings_durability(&db).unwrap(), Durability::Durable, "EXTRA syncs the folder");
+        db.execute_batch("PRAGMA synchronous = FULL").unwrap();
+        assert!(settings_durability(&db).unwrap().because().unwrap().contains("less than 3"));
         db.execute_batch("PRAGMA journal_mode = MEMORY").unwrap();
         assert!(settings_durability(&db).unwrap().because().unwrap().contains("journal_mode is `memory`"));
     }
