@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails the test")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use chaos_proxy::{ChaosProxy, End};
 use posesession_core::{Batch, Chunk, ChunkQuery, Encoding, PoseData, SessionId, Skeleton, Timestamp, Unit};
 use posesession_store::{
     Durability, NewSession, PostgresOptions, PostgresStore, SessionQuery, SessionStore, StoreError, Term,
@@ -328,4 +330,25 @@ async fn a_server_that_starts_leaves_another_ones_recordings_alone() {
 
     let next = connect(&postgres.url()).await;
     assert_eq!(next.interrupt_live_sessions().await.unwrap(), [id], "all are gone");
+}
+
+/// The other side of a connection can vanish without a word: then no answer ever comes.
+#[tokio::test]
+async fn a_dead_connection_does_not_keep_a_server_from_saying_that_it_runs() {
+    let server = ScratchPostgres::shared();
+    let url = server.schema();
+    let upstream = server.url().split(&['@', '/'][..]).nth(3).unwrap().parse().unwrap();
+    let proxy = ChaosProxy::start(upstream, 1).await.unwrap();
+    let behind_proxy = url.replace(&upstream.to_string(), &proxy.address().to_string());
+    let store = connect(&behind_proxy).await;
+    store.interrupt_live_sessions().await.unwrap();
+    let before = proxy.connections();
+    proxy.end_all(End::BlackHole);
+    let connected_anew = async {
+        while proxy.connections() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), connected_anew).await.expect("it looks for the lock again");
+    tokio::time::timeout(Duration::from_secs(60), store.close()).await.expect("it can be closed");
 }

@@ -14,6 +14,9 @@ use super::failure::Failure;
 const LOCK: &str = "1886352229, hashtext(current_schema())";
 /// How often it is looked whether the lock is held yet: a database that restarted has forgotten it.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long the database may take for an answer before its connection counts as dead: one whose other side vanished without a
+/// word would keep the lock from being taken anew.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The connection that holds the lock, of nothing else. None before the first server's start, and while the database is away.
 #[derive(Debug)]
@@ -57,10 +60,11 @@ impl Presence {
         if let Some(watching) = held(&self.watching).take() {
             watching.abort();
         }
-        if let Some(db) = self.connection.lock().await.take()
-            && let Err(error) = db.close().await
-        {
-            tracing::debug!(%error, "the connection that says that a server runs was lost");
+        let Some(db) = self.connection.lock().await.take() else { return };
+        match tokio::time::timeout(PATIENCE, db.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the connection that says that a server runs was lost"),
+            Err(_elapsed) => tracing::debug!("the connection that says that a server runs is dead"),
         }
     }
 
@@ -72,7 +76,7 @@ impl Presence {
                     tokio::time::sleep(LOOK_EVERY).await;
                     let mut connection = connection.lock().await;
                     if let Some(db) = &mut *connection
-                        && db.ping().await.is_ok()
+                        && matches!(tokio::time::timeout(PATIENCE, db.ping()).await, Ok(Ok(())))
                     {
                         continue;
                     }
@@ -83,7 +87,7 @@ impl Presence {
                         Ok::<_, Failure>(db)
                     };
                     // While the database is away there is nobody to be told.
-                    *connection = again.await.ok();
+                    *connection = tokio::time::timeout(PATIENCE, again).await.ok().and_then(Result::ok);
                 }
             };
             tokio::spawn(watch).abort_handle()
