@@ -24,7 +24,7 @@ demo: setup vision ## Record a real video with a real pose model, then print the
 test: setup lint test-rust test-proofs test-web test-python test-browser ## Run all tests, in a real browser, too
 
 test-rust: ## Run the Rust tests, examples and doc examples
-	cargo test --workspace --all-features --quiet
+	cargo test --workspace --exclude power-loss --all-features --quiet
 	cargo build --workspace --all-features --examples --quiet
 	rm -f target/examples.db*
 	$(EXAMPLES)/record target/examples.db
@@ -36,6 +36,7 @@ test-rust: ## Run the Rust tests, examples and doc examples
 test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the property tests at length
 	PROPTEST_CASES=4000 cargo test --release --quiet -p posesession-core --lib --test recorder_properties --test cursor_properties
 	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
+	cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
 
 test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
 	npm --prefix $(WEB) run --silent check
