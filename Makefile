@@ -9,7 +9,7 @@ WEB := posesession-server/web
 VISION := vision/.complete
 EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-proofs test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-proofs fuzz test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the pr
 	PROPTEST_CASES=4000 cargo test --release --quiet -p posesession-core --lib --test recorder_properties --test cursor_properties
 	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
 	cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
+	scripts/fuzz.sh 10
+
+fuzz: ## Send mutated bytes into every decoder (FUZZ_SECONDS=600 for each)
+	scripts/fuzz.sh $${FUZZ_SECONDS:-600}
 
 test-web: $(WEB)/node_modules ## Type-check and test the JavaScript
 	npm --prefix $(WEB) run --silent check

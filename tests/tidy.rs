@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "src",
     "examples",
     "benches",
@@ -15,6 +15,7 @@ const FOLDERS: [&str; 10] = [
     "posesession-server",
     "posesession-py",
     "testing",
+    "fuzz",
 ];
 const MAX_LINES: usize = 500;
 

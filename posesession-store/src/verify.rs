@@ -1,5 +1,6 @@
 //! Looks whether everything that was stored is still there and right. A place in, what was found out; nothing is changed.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod rows;
 mod frames;
 mod media;

@@ -474,7 +474,10 @@ impl World {
             client.fingerprint(&mut name, &mut fingerprint);
             mix(&mut fingerprint, u64::from(ledger.is_put_out));
         }
-        mix(&mut fingerprint, self.ghosts.iter().map(|ghost| ghost.waiting.len() as u64 + ghost.term).sum());
+        for ghost in &self.ghosts {
+            mix(&mut fingerprint, ghost.term);
+            ghost.fingerprint(&mut fingerprint);
+        }
         fingerprint
     }
 }

@@ -1,0 +1,1 @@
+../../../posesession-store/src/media/recorded_video.rs

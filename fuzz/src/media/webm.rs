@@ -1,0 +1,1 @@
+../../../posesession-store/src/media/webm.rs
