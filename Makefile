@@ -9,7 +9,7 @@ WEB := posesession-server/web
 VISION := vision/.complete
 EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
 
-.PHONY: help run demo test test-rust test-web test-python test-browser test-proofs fuzz test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
+.PHONY: help run demo test test-rust test-web test-python test-browser test-proofs test-network-simulation fuzz test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
 
 help: ## List what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: setup vision ## Record a real video with a real pose model, then print the
 test: setup lint test-rust test-proofs test-web test-python test-browser ## Run all tests, in a real browser, too
 
 test-rust: ## Run the Rust tests, examples and doc examples
-	cargo test --workspace --exclude power-loss --all-features --quiet
+	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --quiet
 	cargo build --workspace --all-features --examples --quiet
 	rm -f target/examples.db*
 	$(EXAMPLES)/record target/examples.db
@@ -37,7 +37,13 @@ test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the pr
 	PROPTEST_CASES=4000 cargo test --release --quiet -p posesession-core --lib --test recorder_properties --test cursor_properties
 	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
 	cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
+	$(MAKE) --no-print-directory test-network-simulation
 	scripts/fuzz.sh 10
+
+# With a tokio of its own, whose `select!` draws its lots from the simulation's seed.
+test-network-simulation: ## Let simulated servers crash and links break (POSE_SEED=... repeats one seed; POSESESSION_LONG_TESTS=1: 24 hours)
+	RUSTFLAGS="--cfg tokio_unstable" cargo test --release -p network-simulation --all-features \
+		--target-dir $${CARGO_TARGET_DIR:-target}/simulation -- --nocapture | grep -v "^$$"
 
 fuzz: ## Send mutated bytes into every decoder (FUZZ_SECONDS=600 for each)
 	scripts/fuzz.sh $${FUZZ_SECONDS:-600}

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posesession_core::{PoseData, PushError, SessionId, SessionStatus, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 pub use self::command::Stopped;
 use self::command::{Answer, Command, Reply, What};
@@ -90,7 +90,6 @@ const FRAME_OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub struct Streamer {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
     publisher: String,
     max_video_bytes: usize,
     stop_within: Duration,
@@ -106,13 +105,12 @@ impl Streamer {
         let mut options = options;
         let publisher =
             options.publish.publisher.get_or_insert_with(|| uuid::Uuid::now_v7().to_string()).clone();
-        let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
         let shared = Arc::new(Shared::new(Clock::start(), options.buffer));
         let (max_video_bytes, stop_within) = (options.max_video_bytes, options.stop_within);
-        let mut driver = Driver::new(connect, options, Arc::clone(&shared), queue);
+        let mut driver = Driver::new(connect, options, Arc::clone(&shared));
         let link = driver.connect_first().await?;
         tokio::spawn(driver.run(link));
-        Ok(Self { shared, commands, publisher, max_video_bytes, stop_within })
+        Ok(Self { shared, publisher, max_video_bytes, stop_within })
     }
 
     /// Starts recording the stream: the frames from here on.
@@ -252,8 +250,10 @@ impl Streamer {
         if let Some(end) = &state.end {
             return Err(StreamerError::Ended(end.clone()));
         }
-        let highest = state.frames.newest().max(state.frames.acked_through());
-        let number = number.unwrap_or_else(|| highest.map_or(0, |highest| highest.saturating_add(1)));
+        if self.shared.let_go.is_cancelled() {
+            return Err(StreamerError::Ended(StreamEnd::Closed));
+        }
+        let number = number.unwrap_or_else(|| state.next_number());
         header.frame_number = Some(number);
         let message = BinaryFrame::encode(header, pose, image);
         let size = message.len() + FRAME_OVERHEAD;
@@ -362,6 +362,12 @@ impl Streamer {
         self.shared.state().events.take()
     }
 
+    /// Returns the number that a frame without one would get.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.shared.state().next_number()
+    }
+
     /// Returns how the frames fared so far.
     #[must_use]
     pub fn figures(&self) -> StreamerFigures {
@@ -410,19 +416,27 @@ impl Streamer {
         self.shared.state().end.clone()
     }
 
-    /// Sends what was pushed, if a connection stands, and says goodbye. A recording goes on and waits for its streamer.
+    /// Takes nothing more: what was pushed is sent, if a connection stands, and then it ends. A recording goes on and waits for
+    /// its streamer.
+    pub fn let_go(&self) {
+        self.shared.let_go.cancel();
+    }
+
+    /// Lets go, and waits until what was pushed is sent.
     pub async fn close(self) {
-        let Self { shared, commands, .. } = self;
-        drop(commands);
-        shared.over.cancelled().await;
+        self.let_go();
+        self.shared.over.cancelled().await;
     }
 
     async fn ask(&self, what: What) -> Result<Answer, StreamerError> {
         let (reply, answer) = oneshot::channel();
-        let command = self.placed(what, reply);
-        if self.commands.send(command).await.is_err() {
-            return Err(ended(&self.shared));
-        }
+        let slot = tokio::select! {
+            biased;
+            () = self.shared.over.cancelled() => return Err(ended(&self.shared)),
+            slot = Arc::clone(&self.shared.slots).acquire_owned() => slot,
+        };
+        self.place(what, reply, slot.ok())?;
+        self.shared.work.notify_one();
         tokio::select! {
             biased;
             answer = answer => answer.unwrap_or_else(|_gone| Err(ended(&self.shared))),
@@ -430,16 +444,31 @@ impl Streamer {
         }
     }
 
-    /// Gives a command its place among the frames.
-    fn placed(&self, what: What, reply: Reply) -> Command {
+    /// Gives a command its place among the frames, in one step with what follows from it.
+    fn place(
+        &self,
+        what: What,
+        reply: Reply,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), StreamerError> {
         let mut state = self.shared.state();
+        if let Some(end) = &state.end {
+            return Err(StreamerError::Ended(end.clone()));
+        }
         let after = state.frames.newest();
         match &what {
             What::Start(_) => state.is_starting = true,
             What::Pause(is_pause) => state.timeline.change(after, *is_pause),
             _ => {}
         }
-        Command::new(what, after, reply)
+        state.asked.push_back(Command::new(what, after, reply, slot));
+        Ok(())
+    }
+}
+
+impl Drop for Streamer {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

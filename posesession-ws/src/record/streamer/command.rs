@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use posesession_core::{SessionId, SessionStatus, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::StreamerError;
 use crate::protocol::{Publish, StartRecording};
@@ -25,7 +25,9 @@ pub(super) struct Command {
     pub(super) was_asked: bool,
     /// When it may be asked.
     pub(super) not_before: Duration,
-    pub(super) reply: Reply,
+    reply: Reply,
+    /// Its room among the commands that may wait.
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -62,8 +64,14 @@ pub struct Stopped {
 }
 
 impl Command {
-    pub(super) fn new(what: What, after: Option<u64>, reply: Reply) -> Self {
-        Self { what, after, asked_as: None, was_asked: false, not_before: Duration::ZERO, reply }
+    pub(super) fn new(
+        what: What,
+        after: Option<u64>,
+        reply: Reply,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let not_before = Duration::ZERO;
+        Self { what, after, asked_as: None, was_asked: false, not_before, reply, _slot: slot }
     }
 
     /// Returns whether the answer may take as long as the store does.

@@ -8,8 +8,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::back_off::BackOff;
 use super::command::Command;
 use super::connect::Connect;
@@ -17,7 +15,7 @@ use super::events::StreamerEvent;
 use super::link::{Link, Step};
 use super::options::StreamerOptions;
 use super::shared::Shared;
-use super::{COMMAND_QUEUE, StreamEnd, ended};
+use super::{StreamEnd, ended};
 use crate::caller::{ClientError, Incoming};
 
 /// How long a stop or a discard may go unanswered: the store may be slow.
@@ -28,7 +26,6 @@ pub(super) struct Driver<C> {
     connect: C,
     options: StreamerOptions,
     shared: Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
     /// What was asked for and is not answered yet, in order.
     queue: VecDeque<Command>,
     next_id: i64,
@@ -52,18 +49,12 @@ enum Exit {
 }
 
 impl<C: Connect> Driver<C> {
-    pub(super) fn new(
-        connect: C,
-        options: StreamerOptions,
-        shared: Arc<Shared>,
-        commands: mpsc::Receiver<Command>,
-    ) -> Self {
+    pub(super) fn new(connect: C, options: StreamerOptions, shared: Arc<Shared>) -> Self {
         let seed = options.seed.unwrap_or_else(|| uuid::Uuid::now_v7().as_u64_pair().1);
         Self {
             connect,
             options,
             shared,
-            commands,
             queue: VecDeque::new(),
             next_id: 1,
             cursor: 0,
@@ -97,7 +88,8 @@ impl<C: Connect> Driver<C> {
             self.shared.state().leave(None);
         }
         self.shared.end(end);
-        for command in self.queue {
+        let asked = std::mem::take(&mut self.shared.state().asked);
+        for command in self.queue.into_iter().chain(asked) {
             command.answer(Err(ended(&self.shared)));
         }
     }
@@ -115,7 +107,6 @@ impl<C: Connect> Driver<C> {
                 return Exit::Over(StreamEnd::Closed);
             }
             let deadline = self.shared.clock.instant(self.deadline());
-            let takes_commands = !self.is_let_go && self.queue.len() < COMMAND_QUEUE;
             tokio::select! {
                 biased;
                 () = shared.over.cancelled() => return Exit::Over(StreamEnd::Closed),
@@ -131,7 +122,7 @@ impl<C: Connect> Driver<C> {
                     }
                     Err(error) => return Exit::Broken(error),
                 },
-                command = self.commands.recv(), if takes_commands => self.note_command(command),
+                () = shared.let_go.cancelled(), if !self.is_let_go => self.is_let_go = true,
                 () = shared.work.notified(), if link.is_idle() => {}
                 () = tokio::time::sleep_until(deadline) => {
                     if self.is_silent() {
@@ -139,18 +130,6 @@ impl<C: Connect> Driver<C> {
                     }
                 }
             }
-        }
-    }
-
-    fn note_command(&mut self, command: Option<Command>) {
-        match command {
-            Some(command) => {
-                if self.is_waiting_for_nothing() {
-                    self.alive_at = self.shared.clock.now();
-                }
-                self.queue.push_back(command);
-            }
-            None => self.is_let_go = true,
         }
     }
 
@@ -204,19 +183,11 @@ impl<C: Connect> Driver<C> {
         let shared = Arc::clone(&self.shared);
         loop {
             let wake = self.shared.clock.instant(self.shared.clock.now() + self.back_off.next());
-            loop {
-                let takes_commands = self.queue.len() < COMMAND_QUEUE;
-                tokio::select! {
-                    biased;
-                    () = shared.over.cancelled() => return Err(StreamEnd::Closed),
-                    command = self.commands.recv(), if takes_commands => {
-                        self.note_command(command);
-                        if self.is_let_go {
-                            return Err(StreamEnd::Closed);
-                        }
-                    }
-                    () = tokio::time::sleep_until(wake) => break,
-                }
+            tokio::select! {
+                biased;
+                () = shared.over.cancelled() => return Err(StreamEnd::Closed),
+                () = shared.let_go.cancelled() => return Err(StreamEnd::Closed),
+                () = tokio::time::sleep_until(wake) => {}
             }
             let tried = tokio::select! {
                 biased;

@@ -1,17 +1,19 @@
 //! What a streamer's owner and its task both know.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use posesession_core::{SessionId, SessionStatus, UnackedFrames, UnackedLimits};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::StreamEnd;
+use super::command::Command;
 use super::events::{Events, StreamerEvent};
 use super::timeline::PauseTimeline;
 use super::video_buffer::VideoBuffer;
+use super::{COMMAND_QUEUE, StreamEnd};
 use crate::clock::Clock;
 
 /// How a streamer fares, in frames unless it says otherwise. Of a stream that was recorded from its first frame to its last,
@@ -55,12 +57,16 @@ pub(super) struct Recorded {
 pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) clock: Clock,
+    /// How many commands may still be given.
+    pub(super) slots: Arc<Semaphore>,
     /// Told to the task: there is something to send.
     pub(super) work: Notify,
     /// Told to whoever waits: something was settled, or has ended.
     pub(super) settled: Notify,
     /// Told to whoever waits for an event.
     pub(super) told: Notify,
+    /// Cancelled when the owner has had enough.
+    pub(super) let_go: CancellationToken,
     /// Cancelled when all is over.
     pub(super) over: CancellationToken,
 }
@@ -68,6 +74,8 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) frames: UnackedFrames<Bytes>,
+    /// The commands that the task has not seen yet.
+    pub(super) asked: VecDeque<Command>,
     pub(super) video: VideoBuffer,
     pub(super) timeline: PauseTimeline,
     pub(super) session: Option<Recorded>,
@@ -85,6 +93,7 @@ impl Shared {
     pub(super) fn new(clock: Clock, limits: UnackedLimits) -> Self {
         let state = State {
             frames: UnackedFrames::new(limits),
+            asked: VecDeque::new(),
             video: VideoBuffer::default(),
             timeline: PauseTimeline::default(),
             session: None,
@@ -98,9 +107,11 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             clock,
+            slots: Arc::new(Semaphore::new(COMMAND_QUEUE)),
             work: Notify::new(),
             settled: Notify::new(),
             told: Notify::new(),
+            let_go: CancellationToken::new(),
             over: CancellationToken::new(),
         }
     }
@@ -192,6 +203,11 @@ impl State {
     /// Lets a frame go that nobody records.
     pub(super) fn let_go_through(&mut self, number: u64) {
         self.figures.unrecorded += self.frames.ack(Some(number)) as u64;
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        let highest = self.frames.newest().max(self.frames.acked_through());
+        highest.map_or(0, |highest| highest.saturating_add(1))
     }
 
     pub(super) fn figures(&self) -> StreamerFigures {

@@ -163,7 +163,10 @@ impl<C: Connect> Driver<C> {
         let Gone { error, status, stored_through } = gone;
         let is_settled = {
             let mut state = self.shared.state();
-            state.resumed_at(stored_through);
+            // A server that doesn't know the session doesn't say that it lost it.
+            if stored_through.is_some() {
+                state.resumed_at(stored_through);
+            }
             state.frames.is_settled()
         };
         let asked_to_end = |command: &Command| {

@@ -173,6 +173,11 @@ impl<C: Connect> Driver<C> {
                 self.queue.push_front(command);
                 return;
             }
+            // It was done before, and only the answer got lost.
+            What::Pause(_) if command.was_asked && error.code == ErrorCode::BadState => {
+                command.answer(Ok(Answer::Done));
+                return;
+            }
             What::Stop { .. } if error.code == ErrorCode::NoRecording => {
                 self.shared.state().leave(None);
             }

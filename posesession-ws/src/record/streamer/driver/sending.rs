@@ -30,6 +30,8 @@ impl<C: Connect> Driver<C> {
     pub(super) fn next_message(&mut self) -> Option<Message> {
         let shared = std::sync::Arc::clone(&self.shared);
         let mut state = shared.state();
+        let asked = std::mem::take(&mut state.asked);
+        self.queue.extend(asked);
         let was_waiting = state.frames.is_settled() || !state.is_recorded();
         loop {
             let next = match state.frames.from(self.cursor).next() {
@@ -79,6 +81,7 @@ impl<C: Connect> Driver<C> {
     /// Returns the next command whose turn it is.
     fn due_command(&mut self, next: &Next, state: &State) -> Option<Message> {
         let now = self.shared.clock.now();
+        let was_waiting = self.queue.iter().any(|command| command.asked_as.is_some());
         let command = self.queue.iter_mut().find(|command| command.asked_as.is_none())?;
         let is_next = next.number().is_none_or(|number| command.after < Some(number));
         if !is_next || command.not_before > now || (command.is_patient() && !state.video.is_sent()) {
@@ -98,8 +101,8 @@ impl<C: Connect> Driver<C> {
         let id = self.next_id;
         self.next_id += 1;
         command.asked_as = Some(id);
-        if !command.is_patient() {
-            self.alive_at = self.alive_at.max(now);
+        if !was_waiting {
+            self.alive_at = now;
         }
         Some(Message::text(command.message(id).to_string()))
     }
