@@ -102,7 +102,9 @@ impl Process {
                 std::thread::spawn(move || log.for_each(drop));
                 return Ok(process);
             }
-            let is_over = line.contains("database system is shut down") || line.contains("FATAL:  could not");
+            // Clients that come too early are told so in the log, too.
+            let is_fatal = line.contains("FATAL:") && !line.contains("FATAL:  the database system is");
+            let is_over = line.contains("database system is shut down") || is_fatal;
             said.push_str(&line);
             said.push('\n');
             if is_over {
@@ -118,6 +120,10 @@ impl Process {
         let folder = data.parent().expect("the data folder is in the scratch folder");
         std::fs::write(folder.join("keep"), "").expect("the folder takes a file");
         if let Some(server) = server_of(data) {
+            if how == Stop::Kill {
+                // It must not get more children meanwhile: one that is left keeps the next server from starting.
+                signal("-STOP", &[server]);
+            }
             let family = [vec![server], children_of(server)].concat();
             match how {
                 Stop::Fast => signal("-INT", &[server]),
