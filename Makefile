@@ -38,6 +38,7 @@ test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the pr
 	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
 	cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
 	$(MAKE) --no-print-directory test-network-simulation
+	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs -- --nocapture --test-threads=1 | grep -v "^$$"
 	scripts/fuzz.sh 10
 
 # With a tokio of its own, whose `select!` draws its lots from the simulation's seed.
@@ -60,7 +61,9 @@ test-browser: $(WEB)/node_modules vision ## Record and replay in a real browser,
 	cargo build --release --quiet -p posesession-server
 	scripts/test_browser.sh
 
-test-long: $(WEB)/node_modules vision ## Replay a whole hour in a real browser and watch its memory
+test-long: $(WEB)/node_modules vision ## The proofs of test-proofs at length; a whole hour replayed in a real browser, its memory watched
+	POSESESSION_LONG_TESTS=1 cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
+	POSESESSION_LONG_TESTS=1 cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs -- --nocapture --test-threads=1 | grep -v "^$$"
 	cargo build --release --quiet -p posesession-server
 	POSESESSION_LONG_TESTS=1 scripts/test_browser.sh tests/browser/long_replay.test.mjs
 
