@@ -21,6 +21,7 @@ mod copy;
 mod recode;
 mod backup;
 mod verify;
+mod recover;
 mod rm;
 mod completions;
 
@@ -76,6 +77,7 @@ enum Command {
     Recode(recode::Recode),
     Backup(backup::Backup),
     Verify(verify::Verify),
+    Recover(recover::Recover),
     Rm(rm::Rm),
     Completions(completions::Completions),
 }
@@ -114,6 +116,7 @@ impl Cli {
             Command::Recode(recode) => running::run(recode.run()),
             Command::Backup(backup) => running::run(backup.run()),
             Command::Verify(verify) => running::run(verify.run()),
+            Command::Recover(recover) => running::run(recover.run()),
             Command::Rm(rm) => running::run(rm.run()),
             Command::Completions(completions) => completions.run(),
         };

@@ -28,4 +28,4 @@ pub use cli::Cli;
 pub use config::ServerConfig;
 pub use origin::{Origin, OriginError};
 pub use server::run;
-pub use storage::{Access, BackupError, PlaceError, Storage, StorageError, StoragePlace};
+pub use storage::{Access, BackupError, PlaceError, PlaceRecoverError, Storage, StorageError, StoragePlace};

@@ -3,6 +3,7 @@
 mod lock_file;
 mod place;
 mod backup;
+mod recovering;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use self::backup::BackupError;
 use self::lock_file::LockFile;
 pub use self::place::{Access, PlaceError, StoragePlace};
+pub use self::recovering::PlaceRecoverError;
 
 /// Sessions and their media, open.
 #[derive(Debug)]

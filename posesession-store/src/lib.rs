@@ -26,6 +26,8 @@ mod media;
 mod transfer;
 mod recode;
 mod verify;
+#[cfg(feature = "sqlite")]
+mod recover;
 mod interchange;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -48,6 +50,8 @@ pub use query::{
     SessionChange, SessionPage, SessionQuery, SessionSort, SessionTotals, StoredChunk, Term,
 };
 pub use recode::{RecodeError, Recoded, recode_session};
+#[cfg(feature = "sqlite")]
+pub use recover::{LostPart, RecoverError, Recovered, RecoveredSession, recover};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::{COMPACT_FRAMES, SessionStore};

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::checks::bad;
 use crate::error::StoreError;
-use crate::query::{DamagedSession, SessionPage, SessionQuery, SessionSort};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::query::{DamagedSession, SessionPage};
+use crate::query::{SessionQuery, SessionSort};
 
 /// The text of a session in which words are searched: name, description, and the metadata's keys and values, in lower
 /// case, a line each.
@@ -71,10 +73,12 @@ pub(crate) fn sort_name(name: &str) -> &str {
 }
 
 /// A row of a list: its place, if that can be read, and its session, if that can.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) type Listed = (Option<Place>, Result<SessionRecording, DamagedSession>);
 
 /// Makes a page of rows in their order. The next one starts behind the last row whose place can be read; none if a page that
 /// is `full` has no such row, so that more rows are to be read.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) fn page(query: &SessionQuery, mut rows: Vec<Listed>, more: bool) -> Option<SessionPage> {
     let mut next = None;
     if more {

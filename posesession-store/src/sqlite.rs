@@ -13,6 +13,7 @@ mod self_check;
 mod writer;
 mod reader;
 pub(crate) mod snapshot;
+pub(crate) mod salvage;
 #[cfg(test)]
 mod tests;
 

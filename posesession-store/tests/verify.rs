@@ -223,9 +223,9 @@ async fn images_and_videos_that_are_lost_or_broken_are_found() {
         verified.findings.iter().map(|finding| (finding.severity, finding.place.as_str())).collect();
     let (damaged, note) = (Severity::Damage, Severity::Note);
     let wanted = [
-        (damaged, "frames 64 to 95"),
-        (damaged, "frames 96 to 127"),
-        (damaged, "frames 128 to 159"),
+        (damaged, "images of frames 64 to 95"),
+        (damaged, "images of frames 96 to 127"),
+        (damaged, "images of frames 128 to 159"),
         (damaged, "video"),
         (note, "media"),
         (note, "media"),

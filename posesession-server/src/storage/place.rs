@@ -171,7 +171,7 @@ impl StoragePlace {
         }
     }
 
-    fn media_folder(&self) -> PathBuf {
+    pub(super) fn media_folder(&self) -> PathBuf {
         match (&self.media, &self.sessions) {
             (Some(folder), _) => folder.clone(),
             (None, Sessions::Folder(folder)) => folder.join(MEDIA_FOLDER),

@@ -11,4 +11,5 @@ mod recoding;
 mod killed_recode;
 mod removing;
 mod verifying;
+mod recovering;
 mod beside;

@@ -2,7 +2,7 @@
 
 use crate::support::{folder_with, run_in};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "serve",
     "ls",
     "show",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 13] = [
     "recode",
     "backup",
     "verify",
+    "recover",
     "rm",
     "completions",
 ];

@@ -258,7 +258,13 @@ fn find_covering(db: &Connection, id: SessionId, query: ChunkQuery) -> Result<Fo
                 check_next(db, key, &found, timestamp)?;
                 Ok(found)
             }
-            None => find(db, id, BY_FRAME, [key, 0])?.ok_or(0),
+            None => {
+                let first = find(db, id, BY_FRAME, [key, 0])?;
+                if first.as_ref().is_some_and(|first| first.extent.first_timestamp <= timestamp) {
+                    return Err(corrupt(id, "the index of times lacks chunks".to_owned()).into());
+                }
+                first.ok_or(0)
+            }
         },
     };
     let missing = match found {

@@ -77,9 +77,8 @@ fn snapshot<T>(
 ) -> Result<T, Failure> {
     db.execute_batch("BEGIN")?;
     let read = work(&db);
-    // A connection that SQLite complains about is closed, not given back.
-    if !matches!(read, Err(Failure::Sqlite(_))) {
-        db.execute_batch("COMMIT")?;
+    // A connection that SQLite complains about is closed, not given back. What was read before is no worse for it.
+    if !matches!(read, Err(Failure::Sqlite(_))) && db.execute_batch("COMMIT").is_ok() {
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
     }
     read

@@ -58,11 +58,11 @@ pub(super) fn read(db: &Connection, id: SessionId) -> Result<SessionRecording, F
     let sql = format!(
         "SELECT {SESSION_COLUMNS} FROM {SESSION_TABLES} WHERE s.id = ?1 AND s.deleted_at_micros IS NULL"
     );
-    let session = db
-        .prepare_cached(&sql)?
-        .query_row([id_text(id)], |row| rows::session(row, &mut Skeletons::new()))
-        .optional();
-    match session {
+    let read = || {
+        let mut statement = db.prepare_cached(&sql)?;
+        statement.query_row([id_text(id)], |row| rows::session(row, &mut Skeletons::new())).optional()
+    };
+    match read() {
         Ok(session) => session.ok_or_else(|| StoreError::SessionNotFound { id }.into()),
         Err(error) => Err(super::failure::damaged_at(id, "its facts", error.into())),
     }

@@ -47,7 +47,7 @@ pub(super) async fn check_session(verifier: &mut Verifier<'_>, session: &Session
             Some(object) => check_images(verifier, media, object, images).await,
         };
         if let Err(what) = found {
-            let place = format!("frames {} to {}", first(images), last(images));
+            let place = format!("images of frames {} to {}", first(images), last(images));
             verifier.find(Finding::damage(id, place, what));
         }
         named.insert(path);

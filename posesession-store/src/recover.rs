@@ -1,0 +1,300 @@
+//! Gets out of a damaged SQLite database what is intact. A file in, sessions at another place out.
+
+mod plan;
+mod writing;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use object_store::path::Path as ObjectPath;
+use posesession_core::{SessionId, UserId};
+use serde::Serialize;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::media::{MediaError, MediaObject, MediaStore};
+use crate::query::NewUser;
+use crate::sqlite::salvage::{FoundObject, Piece, Salvage};
+use crate::transfer::{OnProgress, Place, Progress};
+use crate::verify::{Finding, Severity, Verified, verify};
+
+/// What came of recovering a database.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The sessions that are there now.
+    pub sessions: Vec<RecoveredSession>,
+    /// How many chunks were intact; all of them are there now.
+    pub chunks: u64,
+    /// How many frames they have.
+    pub frames: u64,
+    /// What is known to be lost.
+    pub lost: Vec<LostPart>,
+    /// How many pages of the file hold something that nothing could be made of. If there are some, sessions of which neither
+    /// facts nor frames are left may be lost beside what is listed.
+    pub unreadable_pages: u64,
+    /// What a look at the new place found: nothing is damaged but media that were lost.
+    pub verified: Verified,
+}
+
+/// A session that was recovered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecoveredSession {
+    /// Its id; a new one if the old one is lost.
+    pub id: SessionId,
+    /// Its name.
+    pub name: String,
+    /// How many frames it has now.
+    pub frames: u64,
+    /// How many frames of it are known to be lost.
+    pub lost_frames: u64,
+    /// Whether its own facts (name, metadata...) were still there.
+    pub has_facts: bool,
+}
+
+/// Something that is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostPart {
+    /// Of which session, by the id that it has now.
+    pub session: Option<SessionId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Which frames, by the numbers that they had: from the first, up to before the second.
+    pub frames: Option<Range<u64>>,
+    /// What, or why.
+    pub what: String,
+}
+
+/// Reads a damaged SQLite database, with its log, and writes every intact chunk to a place that is empty.
+///
+/// The file is read page by page and never written; SQLite needn't be able to open it. Facts of sessions, markers, users and media
+/// come along as far as they are readable. Media in a folder are copied from `media`.
+///
+/// Where chunks are lost in the middle of a session, the frames behind them go on under the next numbers, at their own times, and a
+/// `gap` marker of the cause `lost` tells how many are missing and which numbers the frames had. Frames whose session is lost
+/// become a session called `recovered ...`.
+///
+/// # Errors
+///
+/// [`RecoverError`]. What was written by then stays.
+pub async fn recover(
+    database: impl AsRef<Path>,
+    media: Option<&MediaStore>,
+    to: Place<'_>,
+    on_progress: OnProgress<'_>,
+) -> Result<Recovered, RecoverError> {
+    let path = database.as_ref().to_owned();
+    let unreadable = |source| RecoverError::File { path: path.clone(), source };
+    let file = path.clone();
+    let reading = tokio::task::spawn_blocking(move || Salvage::read(&file));
+    let salvage = reading.await.map_err(std::io::Error::other).and_then(|read| read).map_err(unreadable)?;
+    let total_bytes = salvage.chunks.iter().map(|chunk| u64::from(chunk.header.payload_bytes)).sum();
+    let progress = Progress { done_bytes: 0, total_bytes };
+    let mut recovering = Recovering {
+        to,
+        progress,
+        on_progress,
+        users: HashMap::new(),
+        lost: Vec::new(),
+        sessions: Vec::new(),
+    };
+    recovering.advance(0);
+    recovering.run(&salvage, media).await?;
+    if recovering.sessions.is_empty() {
+        return Err(RecoverError::NothingFound { path });
+    }
+    let verified = verify(to, &[], &mut |_progress| {}).await;
+    recovering.judge(&salvage, verified)
+}
+
+/// A recovery under way.
+struct Recovering<'a> {
+    to: Place<'a>,
+    progress: Progress,
+    on_progress: OnProgress<'a>,
+    /// The users at the destination, by their ids in the file.
+    users: HashMap<i64, UserId>,
+    lost: Vec<LostPart>,
+    sessions: Vec<RecoveredSession>,
+}
+
+impl Recovering<'_> {
+    async fn run(&mut self, salvage: &Salvage, media: Option<&MediaStore>) -> Result<(), RecoverError> {
+        self.create_users(salvage).await?;
+        let plans = plan::plans(salvage);
+        let known: BTreeSet<SessionId> = salvage.sessions.values().map(|facts| facts.id).collect();
+        let mut folders = unclaimed(media, &known).await?;
+        for plan in &plans {
+            let id = match plan.facts {
+                Some(facts) => facts.id,
+                // Media tell whose they are: if those of one session are left, they are this one's.
+                None if plans.iter().filter(|plan| plan.facts.is_none()).count() == 1
+                    && folders.len() == 1 =>
+                {
+                    folders.pop().unwrap_or_else(fresh_id)
+                }
+                None => fresh_id(),
+            };
+            self.copy_media(salvage, media, id).await?;
+            let written = writing::write(self, salvage, plan, id).await.map_err(RecoverError::Write)?;
+            let lost_frames = plan.holes().iter().map(|hole| hole.end - hole.start).sum();
+            for what in plan.facts.iter().flat_map(|facts| &facts.lost) {
+                self.lose(Some(id), Some(&written.name), format!("its {what}"));
+            }
+            if plan.facts.is_none() {
+                self.lose(Some(id), Some(&written.name), "its name and all its other facts".to_owned());
+            }
+            let (name, frames, has_facts) = (written.name, written.frames, plan.facts.is_some());
+            self.sessions.push(RecoveredSession { id: written.id, name, frames, lost_frames, has_facts });
+        }
+        for path in &salvage.lost_objects {
+            self.lose(
+                path.split('/').next().and_then(|id| id.parse().ok()),
+                None,
+                format!("the media object `{path}`"),
+            );
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, session: Option<SessionId>, name: Option<&str>, what: String) {
+        self.lost.push(LostPart { session, name: name.map(str::to_owned), frames: None, what });
+    }
+
+    async fn create_users(&mut self, salvage: &Salvage) -> Result<(), RecoverError> {
+        for (&id, user) in &salvage.users {
+            let user_id = if id == UserId::LOCAL.0 {
+                UserId::LOCAL
+            } else {
+                let new = NewUser {
+                    username: user.username.clone(),
+                    email: user.email.clone(),
+                    password: user.password.clone(),
+                };
+                match self.to.sessions.create_user(new).await {
+                    Ok(user) => user.id,
+                    Err(StoreError::UsernameTaken { .. } | StoreError::BadArgument { .. }) => UserId::LOCAL,
+                    Err(error) => return Err(RecoverError::Write(error)),
+                }
+            };
+            self.users.insert(id, user_id);
+        }
+        Ok(())
+    }
+
+    /// Copies a session's media, from the folder beside the database and out of it.
+    async fn copy_media(
+        &self,
+        salvage: &Salvage,
+        media: Option<&MediaStore>,
+        id: SessionId,
+    ) -> Result<(), RecoverError> {
+        let Some(to) = self.to.media else { return Ok(()) };
+        if let Some(from) = media {
+            for object in from.session_objects(id).await.map_err(RecoverError::Media)? {
+                let bytes = from.object_stream(&object).await.map_err(RecoverError::Media)?;
+                to.put_object(&object, bytes).await.map_err(RecoverError::Media)?;
+            }
+        }
+        let own = format!("{id}/");
+        for FoundObject { path, pieces } in
+            salvage.objects.iter().filter(|object| object.path.starts_with(&own))
+        {
+            let Ok(location) = ObjectPath::parse(path) else { continue };
+            let parts = pieces.chunks(256).map(|part| {
+                let bytes = salvage.bytes(part).map(Bytes::from);
+                bytes.map_err(|error| MediaError::Backend {
+                    operation: "read media out of the database",
+                    source: Box::new(error),
+                })
+            });
+            let size = pieces.iter().map(Piece::bytes).sum();
+            let object = MediaObject { path: location, size };
+            to.put_object(&object, stream::iter(parts).boxed()).await.map_err(RecoverError::Media)?;
+        }
+        Ok(())
+    }
+
+    /// Says what came of it, if the new place is sound but for media that were lost before.
+    fn judge(mut self, salvage: &Salvage, verified: Verified) -> Result<Recovered, RecoverError> {
+        let is_of_media = |finding: &Finding| {
+            finding.place == "media" || finding.place == "video" || finding.place.starts_with("images of")
+        };
+        let damage = || verified.findings.iter().filter(|finding| finding.severity == Severity::Damage);
+        if let Some(finding) = damage().find(|finding| !is_of_media(finding)) {
+            return Err(RecoverError::NotSound { place: finding.place.clone(), what: finding.what.clone() });
+        }
+        for finding in damage() {
+            let (session, what) = (finding.session, format!("{}: {}", finding.place, finding.what));
+            self.lost.push(LostPart { session, name: None, frames: None, what });
+        }
+        Ok(Recovered {
+            chunks: verified.chunks,
+            frames: self.sessions.iter().map(|session| session.frames).sum(),
+            sessions: self.sessions,
+            lost: self.lost,
+            unreadable_pages: salvage.unreadable_pages,
+            verified,
+        })
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        let Progress { done_bytes, total_bytes } = self.progress;
+        self.progress.done_bytes = (done_bytes + bytes).min(total_bytes);
+        (self.on_progress)(self.progress);
+    }
+}
+
+fn fresh_id() -> SessionId {
+    SessionId(Uuid::now_v7())
+}
+
+/// Lists the sessions that have media and are not known.
+async fn unclaimed(
+    media: Option<&MediaStore>,
+    known: &BTreeSet<SessionId>,
+) -> Result<Vec<SessionId>, RecoverError> {
+    let Some(media) = media else { return Ok(Vec::new()) };
+    let folders = media.folders().await.map_err(RecoverError::Media)?;
+    let ids = folders.iter().filter_map(|folder| folder.parse().ok());
+    Ok(ids.filter(|id| !known.contains(id)).collect())
+}
+
+/// Why a database was not recovered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The file can't be read.
+    #[error("`{}` can't be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No session and no chunk was found in the file.
+    #[error("`{}` holds nothing of a session that could be recovered", path.display())]
+    NothingFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The destination can't be written.
+    #[error("what was recovered can't be written")]
+    Write(#[source] StoreError),
+    /// Media can't be read or written.
+    #[error("the media can't be copied")]
+    Media(#[source] MediaError),
+    /// What was written is not sound. This is a fault of the program.
+    #[error("what was recovered is not sound: {place}: {what}")]
+    NotSound {
+        /// What is not as it should be.
+        place: String,
+        /// What is the matter with it.
+        what: String,
+    },
+}
