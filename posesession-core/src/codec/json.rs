@@ -171,6 +171,9 @@ fn read_frame<'a>(
             image_of(&path).ok_or_else(|| reader.wrong("an image's path isn't `object#offset,length`"))?;
         check_name(&image.object)?;
         check_end(image.offset, image.length)?;
+        if image.object.contains('\0') {
+            return Err(reader.wrong("an image object's name has a NUL character"));
+        }
         columns.images.push(ChunkImage { frame: place, image });
     }
     reader.expect("}")
@@ -190,7 +193,9 @@ fn read_person<'a>(
         let name = reader.quoted()?;
         match names.get(component) {
             None => {
-                reader.check_text(name)?;
+                if reader.check_text(name)?.contains('\0') {
+                    return Err(reader.wrong("a component's name has a NUL character"));
+                }
                 names.push(name);
             }
             Some(known) if *known == name => {}

@@ -143,8 +143,6 @@ impl Quantised {
             return Err(CodecError::bad_column("values", reason));
         }
         self.runs.resize(run_count, 0);
-        self.places.resize(kept, 0);
-        self.kept.resize(kept, 0);
         self.weights.resize(if column.is_empty() { 0 } else { 2 * keypoints }, 0);
         streams.read_into("runs", &mut self.runs)?;
         let all: u64 = self.runs.iter().map(|&run| u64::from(run)).sum();
@@ -152,19 +150,27 @@ impl Quantised {
             let reason = format_args!("they have {all} values, not {}", column.len());
             return Err(CodecError::bad_column("runs", reason));
         }
-        self.rest.resize(runs(&self.runs, false).map(|run| run.len()).sum(), 0);
+        let there = runs(&self.runs, false).map(|run| run.len()).sum();
+        if kept > there {
+            let reason = format_args!("{kept} are kept of {there} that are there");
+            return Err(CodecError::bad_column("kept values", reason));
+        }
+        self.rest.resize(there, 0);
+        self.places.resize(kept, 0);
+        self.kept.resize(kept, 0);
         streams.read_into("places of kept values", &mut self.places)?;
         streams.read_into("kept values", &mut self.kept)?;
         streams.read_into("weights", &mut self.weights)?;
         streams.read_into("changes", &mut self.rest)?;
         self.restore(column, column.len() / keypoints.max(1), step);
+        let mut lowest = 0;
         for (&place, &bits) in self.places.iter().zip(&self.kept) {
-            let Some(value) = column.get_mut(place as usize) else {
-                return Err(CodecError::bad_column(
-                    "places of kept values",
-                    format_args!("there is no {place}"),
-                ));
+            let value = column.get_mut(place as usize).filter(|_| place >= lowest);
+            let Some(value) = value else {
+                let reason = format_args!("{place} doesn't rise, or isn't there");
+                return Err(CodecError::bad_column("places of kept values", reason));
             };
+            lowest = place.saturating_add(1);
             *value = f32::from_bits(bits);
         }
         Ok(())
@@ -314,4 +320,113 @@ impl<'a> Neighbours<'a> {
 fn foretold([of_one, of_two]: [i16; 2], one: i32, two: i32) -> i32 {
     let sixteenths = one.wrapping_mul(i32::from(of_one)).wrapping_add(two.wrapping_mul(i32::from(of_two)));
     sixteenths.wrapping_add(1 << (WEIGHT_SHIFT - 1)) >> WEIGHT_SHIFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The streams of one channel, as a hostile writer may have them; six values of two keypoints belong in it.
+    #[derive(Clone)]
+    struct Hostile {
+        step: f64,
+        runs: Vec<u32>,
+        kept: Vec<(u32, u32)>,
+        weights: Vec<i16>,
+        changes: Vec<i32>,
+    }
+
+    /// What a right writer has: three values there, two missing, one there, and one of them kept.
+    fn right() -> Hostile {
+        Hostile {
+            step: 0.5,
+            runs: vec![3, 2, 1],
+            kept: vec![(1, f32::INFINITY.to_bits())],
+            weights: vec![0, 0, 16, 0],
+            changes: vec![2, 1, 1, 4],
+        }
+    }
+
+    impl Hostile {
+        fn read(&self) -> Result<Vec<u32>, CodecError> {
+            let mut streams = StreamWriter::new(0, 0);
+            streams.payload.extend_from_slice(&self.step.to_le_bytes());
+            streams.payload.extend_from_slice(&to_u32("runs", self.runs.len())?.to_le_bytes());
+            streams.payload.extend_from_slice(&to_u32("kept values", self.kept.len())?.to_le_bytes());
+            let (places, bits): (Vec<u32>, Vec<u32>) = self.kept.iter().copied().unzip();
+            streams.put_plain("runs", &self.runs)?;
+            streams.put_plain("places of kept values", &places)?;
+            streams.put_plain("kept values", &bits)?;
+            streams.put_plain("weights", &self.weights)?;
+            streams.put_plain("changes", &self.changes)?;
+            let mut column = [0.0; 6];
+            Quantised::default().read_into(&mut StreamReader::new(&streams.payload), &mut column, 2)?;
+            Ok(column.iter().map(|value| value.to_bits()).collect())
+        }
+    }
+
+    #[test]
+    fn a_right_channel_is_read_as_the_format_says() {
+        // Steps 2, 3 (kept: infinity), 4; missing, missing; a change of 4 beside that of 1 of the keypoint before.
+        let expected = [1.0, f32::INFINITY, 2.0, f32::NAN, f32::NAN, 2.5].map(f32::to_bits);
+        assert_eq!(right().read().unwrap(), expected);
+    }
+
+    #[test]
+    fn steps_that_are_none_are_refused() {
+        for step in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5, -f64::MIN_POSITIVE] {
+            assert!(Hostile { step, ..right() }.read().is_err(), "{step}");
+        }
+    }
+
+    #[test]
+    fn runs_that_are_not_all_values_are_refused() {
+        for runs in [
+            vec![],
+            vec![5],
+            vec![7],
+            vec![3, 2, 2],
+            vec![u32::MAX, 7],
+            vec![1; 7],
+            vec![0; 7],
+            vec![u32::MAX; 7],
+            vec![0; 8],
+            vec![6, 0, 0, 0, 0, 0, 0, 0],
+        ] {
+            assert!(Hostile { runs: runs.clone(), ..right() }.read().is_err(), "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn kept_values_have_rising_places_among_those_that_are_there() {
+        for places in
+            [&[6_u32][..], &[u32::MAX], &[1, 1], &[2, 1], &[0, 1, 2, 5, 5], &[0, 1, 2, 3, 4, 5], &[0; 7]]
+        {
+            let kept = places.iter().map(|&place| (place, 0)).collect();
+            assert!(Hostile { kept, ..right() }.read().is_err(), "{places:?}");
+        }
+    }
+
+    #[test]
+    fn streams_of_other_lengths_are_refused() {
+        for weights in [vec![], vec![70, -300, 9_000], vec![70, -300, 9_000, 4, 2_222]] {
+            assert!(Hostile { weights: weights.clone(), ..right() }.read().is_err(), "{weights:?}");
+        }
+        for changes in [vec![], vec![7, -30_000, 9], vec![7, -30_000, 9, 1 << 30, 5]] {
+            assert!(Hostile { changes: changes.clone(), ..right() }.read().is_err(), "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn any_steps_weights_and_changes_give_values() {
+        for step in [f64::MIN_POSITIVE, 5e-324, 0.5, f64::MAX] {
+            for weight in [i16::MIN, -1, i16::MAX] {
+                for change in [i32::MIN, -1, i32::MAX] {
+                    let hostile =
+                        Hostile { step, weights: vec![weight; 4], changes: vec![change; 4], ..right() };
+                    assert_eq!(hostile.read().unwrap().len(), 6);
+                }
+            }
+        }
+    }
 }

@@ -201,3 +201,17 @@ proptest! {
         let _chunk_or_error = decoded(&with_text(&text));
     }
 }
+
+#[test]
+fn what_is_never_written_is_not_read_either() {
+    for (from, to, why) in [
+        ("im#ages", "im\\u0000#ages", "an image object's name has a NUL character"),
+        ("\"hand\"", "\"ha\\u0000nd\"", "a component's name has a NUL character"),
+        ("[0.5,-0.0]", &format!("[0.5{},-0.0]", "0".repeat(62)), "a number belongs"),
+    ] {
+        let refused = decoded(&with_text(&text().replace(from, to))).unwrap_err().to_string();
+        assert!(refused.contains(why), "{to}: {refused}");
+    }
+    let longest = text().replace("[0.5,-0.0]", &format!("[0.5{},-0.0]", "0".repeat(61)));
+    assert_eq!(decoded(&with_text(&longest)).unwrap(), rich_chunk(), "64 bytes are a number");
+}
