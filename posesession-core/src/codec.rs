@@ -3,15 +3,21 @@
 //! The format is specified in `docs/chunk-format.md`; this is version 1. Everything a reader needs to know before it
 //! touches the payload stands in the header, and a CRC32C over both finds any change to either.
 
+// These read bytes that anybody may have written: they never index what may not be there.
+#[deny(clippy::indexing_slicing)]
 mod header;
+#[deny(clippy::indexing_slicing)]
 mod byte_reader;
+#[deny(clippy::indexing_slicing)]
 mod images;
 mod raw;
 mod track_order;
 mod streams;
 mod quantised;
 mod columnar;
+#[deny(clippy::indexing_slicing)]
 mod json_reader;
+#[deny(clippy::indexing_slicing)]
 mod json;
 
 use std::fmt;

@@ -5,6 +5,9 @@
 //!
 //! The modules stand in the order in which data flows.
 
+// Whatever comes in: an answer, not a panic.
+#![deny(clippy::expect_used, clippy::panic, clippy::unreachable)]
+
 mod time;
 mod skeleton;
 mod pose;
