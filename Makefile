@@ -38,8 +38,9 @@ test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the pr
 	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
 	cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
 	$(MAKE) --no-print-directory test-network-simulation
-	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs -- --nocapture --test-threads=1 | grep -v "^$$"
+	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs --test hardening -- --nocapture --test-threads=1 | grep -v "^$$"
 	cargo test --release -p posesession-store --features sqlite --test bit_flips --test recover -- --nocapture | grep -v "^$$"
+	scripts/test_autobahn.sh
 	scripts/fuzz.sh 10
 
 # With a tokio of its own, whose `select!` draws its lots from the simulation's seed.

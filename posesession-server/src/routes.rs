@@ -37,11 +37,20 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/js/{*path}", get(assets::script))
         .route("/style/{*path}", get(assets::style))
         .route("/vision/{*path}", get(vision::file))
+        .merge(echo())
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(option_layer(cross_origin::layer(&state.config.allowed_origins)))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard::guard))
         .with_state(state)
+}
+
+/// What `scripts/test_autobahn.sh` talks to; nothing in a server that people run.
+fn echo() -> Router<Arc<AppState>> {
+    #[cfg(feature = "echo")]
+    return Router::new().route("/ws/echo", get(sockets::echo));
+    #[cfg(not(feature = "echo"))]
+    Router::new()
 }
 
 /// One path of the API.

@@ -63,6 +63,31 @@ pub(crate) async fn replay(
     upgrade(&state, SocketKind::Replay, request, serve)
 }
 
+/// Sends every message back as it came: the WebSocket that both protocols are served over, without a protocol.
+#[cfg(feature = "echo")]
+pub(crate) async fn echo(State(state): State<Arc<AppState>>, request: Request) -> ApiResult {
+    upgrade(&state, SocketKind::Pose, request, send_back)
+}
+
+#[cfg(feature = "echo")]
+async fn send_back(mut transport: Transport) -> Result<(), TransportError> {
+    use futures::{SinkExt, StreamExt};
+    use posesession_ws::Message;
+
+    while let Some(message) = transport.next().await {
+        match message {
+            Ok(Message::Close(_)) => break,
+            Ok(message) => transport.send(message).await?,
+            Err(error) => {
+                let Some(reason) = error.close_reason() else { return Err(error) };
+                transport.send(Message::Close(Some(reason))).await?;
+                break;
+            }
+        }
+    }
+    transport.close().await
+}
+
 /// Answers an upgrade and hands the WebSocket to `serve` once the client has the answer.
 fn upgrade<F, Served>(state: &Arc<AppState>, kind: SocketKind, mut request: Request, serve: F) -> ApiResult
 where
