@@ -1,5 +1,7 @@
 //! A batch: what one durable commit of a recording holds. The recorder's output, the store's input.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::chunk::Chunk;
@@ -22,6 +24,8 @@ pub struct Batch {
     pub skeleton: Option<Skeleton>,
     /// The publisher's own number up to which every frame is stored with this batch or settled otherwise.
     pub settled_through: Option<u64>,
+    /// When the first of its frames came, by the recorder's clock; none without frames.
+    pub arrived: Option<Duration>,
 }
 
 /// The images of one chunk, joined into one object of the media store.

@@ -46,7 +46,7 @@ pub use playback_clock::PlaybackClock;
 pub use pose::{PoseData, PoseError, PoseView};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
 pub use recorder::{
-    Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, QualityReport, Recorder,
+    Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, PreRoll, QualityReport, Recorder,
     RecorderConfig, ResumePoint,
 };
 pub use session::{

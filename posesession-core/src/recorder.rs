@@ -10,6 +10,8 @@ mod draft;
 mod stats;
 mod outcome;
 mod facts;
+mod commands;
+mod pre_roll;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +20,14 @@ use std::time::Duration;
 pub use clock::ClockStretch;
 pub use config::{IncomingFrame, RecorderConfig, ResumePoint};
 pub use outcome::{Accepted, CommandError, FrameRefusal};
+pub use pre_roll::PreRoll;
 pub use stats::QualityReport;
 
 use crate::batch::Batch;
-use crate::session::{Marker, SessionStatus};
+use crate::session::SessionStatus;
 use crate::skeleton::{Skeleton, SkeletonError};
 use crate::time::Timestamp;
-use assembly::Assembly;
+use assembly::{Assembly, Item};
 use numbering::{Held, Known, MAX_NUMBER, Numbering, Released};
 use spares::Spares;
 
@@ -80,7 +83,7 @@ pub struct Recorder {
     status: SessionStatus,
     now: Duration,
     skeleton: Option<Skeleton>,
-    numbering: Numbering<Option<IncomingFrame>>,
+    numbering: Numbering<Item>,
     spares: Spares,
     assembly: Assembly,
     paused_at: Option<Duration>,
@@ -93,6 +96,8 @@ impl Recorder {
     pub const MAX_FRAMES: u64 = u32::MAX as u64;
     /// The longest label of a mark, in bytes.
     pub const MAX_LABEL_BYTES: usize = 200;
+    /// The longest word for why frames were dropped, in bytes.
+    pub const MAX_CAUSE_BYTES: usize = 32;
 
     /// Starts recording a new session. The first batch carries the skeleton, if it is given here.
     ///
@@ -241,109 +246,6 @@ impl Recorder {
         Ok(())
     }
 
-    /// Stops storing frames and session time, until [`Self::resume`]. What waits for lower numbers is stored first; holes
-    /// before it are given up.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] unless the status is `recording`.
-    pub fn pause(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.advance(now);
-        if self.status != SessionStatus::Recording {
-            return Err(CommandError::WrongStatus { command: "pause", status: self.status });
-        }
-        self.flush();
-        self.assembly.pause();
-        self.paused_at = Some(self.now);
-        self.status = SessionStatus::Paused;
-        Ok(())
-    }
-
-    /// Goes on storing frames. A `paused` marker at the last frame's time says how long the pause was by the wall clock.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] unless the status is `paused`.
-    pub fn resume(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.advance(now);
-        if self.status != SessionStatus::Paused {
-            return Err(CommandError::WrongStatus { command: "resume", status: self.status });
-        }
-        let paused_at = self.paused_at.take().unwrap_or(self.now);
-        self.status = SessionStatus::Recording;
-        self.assembly.resume(self.now, self.now.saturating_sub(paused_at));
-        Ok(())
-    }
-
-    /// Marks a moment, `at` the streamer's clock says so, else the last frame's, and returns the marker in session time. A
-    /// moment up to 5 s ahead of the last frame is taken as it is; further ahead, in a pause or before the first frame, the
-    /// nearest frame's before (or after) it is taken.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] once the recording has ended; [`CommandError::BadLabel`] for a label that is empty,
-    /// longer than [`Self::MAX_LABEL_BYTES`] or has a NUL character; [`CommandError::TooManyMarkers`].
-    pub fn mark(
-        &mut self,
-        now: Duration,
-        label: &str,
-        at: Option<Timestamp>,
-    ) -> Result<Marker, CommandError> {
-        self.advance(now);
-        self.expect_live("mark")?;
-        if label.is_empty() || label.len() > Self::MAX_LABEL_BYTES || label.contains('\0') {
-            return Err(CommandError::BadLabel { bytes: label.len() });
-        }
-        self.assembly.mark(self.now, label, at)
-    }
-
-    /// Starts a new numbering: the publisher restarted, or another one took over. What waits for lower numbers is stored
-    /// first, and everything so far goes into batches of its own: those that [`Self::poll_batch`] returns before the next
-    /// frame is handed in carry numbers of the old numbering, all later ones of the new. Session time goes on by the new
-    /// publisher's clock, if its first frame is less than 5 s later than the last one; else as after a clock jump.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] once the recording has ended, [`CommandError::NotPolled`] if [`Self::is_full`].
-    pub fn new_numbering(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.expect_live("start a new numbering")?;
-        if self.is_full() {
-            return Err(CommandError::NotPolled { bytes: self.assembly.closed_bytes() });
-        }
-        self.advance(now);
-        self.flush();
-        self.numbering = Numbering::new(self.config.reorder_limits());
-        self.assembly.start_numbering();
-        Ok(())
-    }
-
-    /// Ends the recording as `completed`. [`Self::poll_batch`] has the rest.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] once the recording has ended.
-    pub fn finish(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.end(now, "finish", SessionStatus::Completed)
-    }
-
-    /// Ends the recording as `interrupted`: the streamer is gone or the server stops. [`Self::poll_batch`] has the rest.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] once the recording has ended.
-    pub fn interrupt(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.end(now, "interrupt", SessionStatus::Interrupted)
-    }
-
-    /// Ends the recording as `failed`: the shell can't keep it. [`Self::poll_batch`] has the rest, for what it is worth.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongStatus`] once the recording has ended.
-    pub fn fail(&mut self, now: Duration) -> Result<(), CommandError> {
-        self.end(now, "fail", SessionStatus::Failed)
-    }
-
     /// Returns the next batch to be stored, if one is due: its flush deadline is over, its chunk is full, or the recording
     /// paused or ended. A batch without chunk says that numbers were settled, or has markers.
     pub fn poll_batch(&mut self, now: Duration) -> Option<Batch> {
@@ -364,19 +266,6 @@ impl Recorder {
         self.assembly.closed_bytes() >= self.config.max_pending_bytes
     }
 
-    fn end(
-        &mut self,
-        now: Duration,
-        command: &'static str,
-        status: SessionStatus,
-    ) -> Result<(), CommandError> {
-        self.advance(now);
-        self.expect_live(command)?;
-        self.flush();
-        self.status = status;
-        Ok(())
-    }
-
     fn expect_live(&self, command: &'static str) -> Result<(), CommandError> {
         let wrong = || CommandError::WrongStatus { command, status: self.status };
         self.status.is_live().then_some(()).ok_or_else(wrong)
@@ -390,9 +279,9 @@ impl Recorder {
     }
 
     /// Lets a frame go on whose turn it is. Returns its number in the session and its time, if it is stored.
-    fn release(&mut self, released: Released<Option<IncomingFrame>>) -> Option<(u64, Timestamp)> {
+    fn release(&mut self, released: Released<Item>) -> Option<(u64, Timestamp)> {
         let stored = self.assembly.release(&released);
-        if let Some(frame) = released.held.item {
+        if let Item::Frame(frame) = released.held.item {
             self.spares.put(frame.pose_data);
         }
         stored
@@ -433,11 +322,12 @@ impl Recorder {
             self.assembly.stats.reordered += 1;
         }
         let held = Held {
+            first: number,
             number,
             arrived: self.now,
             content: Some(content),
             bytes: frame.weight(),
-            item: Some(frame.take(self.spares.take())),
+            item: Item::Frame(frame.take(self.spares.take())),
         };
         let stored = self.numbering.push(held).map(|released| self.release(released));
         self.advance(self.now);
@@ -450,7 +340,8 @@ impl Recorder {
 
     /// Settles a number without a frame, if it isn't settled yet.
     fn settle(&mut self, number: u64) {
-        let held = Held { number, arrived: self.now, content: None, bytes: 0, item: None };
+        let held =
+            Held { first: number, number, arrived: self.now, content: None, bytes: 0, item: Item::Settled };
         if let Some(released) = self.numbering.push(held) {
             self.release(released);
         }

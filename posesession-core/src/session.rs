@@ -176,11 +176,13 @@ pub enum MarkerKind {
     Gap,
     /// The streamer's clock stepped back or more than 5 s ahead; session time went on by one frame interval.
     ClockJump,
+    /// The recording was asked for here; the frames before were kept in case.
+    Started,
 }
 
 impl MarkerKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::User, Self::Paused, Self::Gap, Self::ClockJump];
+    pub const ALL: [Self; 5] = [Self::User, Self::Paused, Self::Gap, Self::ClockJump, Self::Started];
 
     /// Returns the kind's name in SQL and JSON.
     #[must_use]
@@ -190,6 +192,7 @@ impl MarkerKind {
             Self::Paused => "paused",
             Self::Gap => "gap",
             Self::ClockJump => "clock_jump",
+            Self::Started => "started",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where ordered frames become a session. Frames in the order of their numbers in, closed batches out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Recorder;
@@ -14,6 +14,23 @@ use crate::batch::Batch;
 use crate::session::{Marker, MarkerKind};
 use crate::skeleton::{Layout, Skeleton};
 use crate::time::Timestamp;
+
+/// The cause of a gap whose numbers never came.
+const MISSING: &str = "missing";
+
+/// What a number was settled with.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A frame to be stored.
+    Frame(IncomingFrame),
+    /// Nothing: it was refused, or came while the recording was paused, and is counted.
+    Settled,
+    /// Nothing, as the publisher said before.
+    Dropped {
+        /// The publisher's word for why.
+        cause: Box<str>,
+    },
+}
 
 /// What a closed batch takes beside its frames.
 const EMPTY_BATCH_BYTES: usize = 512;
@@ -36,8 +53,8 @@ pub(super) struct Assembly {
     pause_between: bool,
     /// Whether the session broke off between the last stored frame and the next.
     break_between: bool,
-    /// How many numbers are missing between the last stored frame and the next.
-    missing_between: u64,
+    /// How many numbers lie between the last stored frame and the next without a frame, by cause.
+    lost_between: BTreeMap<Box<str>, u64>,
     own_markers: usize,
     commanded_markers: usize,
 }
@@ -57,14 +74,14 @@ impl Assembly {
             max_markers: config.max_markers,
             layout: point.skeleton.as_ref().map(Skeleton::layout).unwrap_or_default(),
             timeline,
-            stats: Stats::default(),
+            stats: Stats::after(point.frame_count),
             draft: Draft::after(point.settled_through),
             closed: VecDeque::new(),
             closed_bytes: 0,
             frame_count: point.frame_count,
             pause_between: false,
             break_between: begun,
-            missing_between: 0,
+            lost_between: BTreeMap::new(),
             own_markers: 0,
             commanded_markers: 0,
         }
@@ -72,22 +89,38 @@ impl Assembly {
 
     /// Takes what a publisher's number was settled with, in rising order. Returns the stored frame's number in the session
     /// and its time.
-    pub(super) fn release(&mut self, released: &Released<Option<IncomingFrame>>) -> Option<(u64, Timestamp)> {
+    pub(super) fn release(&mut self, released: &Released<Item>) -> Option<(u64, Timestamp)> {
         let Released { held, missing_before } = released;
         let missing_before = *missing_before;
         if self.pause_between {
             self.stats.missing_in_pauses = self.stats.missing_in_pauses.saturating_add(missing_before);
         } else {
             self.stats.missing = self.stats.missing.saturating_add(missing_before);
-            self.missing_between = self.missing_between.saturating_add(missing_before);
+            self.count_lost(MISSING, missing_before);
         }
-        let stored = held.item.as_ref().and_then(|frame| self.store(held.number, held.arrived, frame));
+        let stored = match &held.item {
+            Item::Frame(frame) => self.store(held.number, held.arrived, frame),
+            Item::Settled => None,
+            Item::Dropped { cause } => {
+                let count = held.number - held.first + 1;
+                let cause = self.stats.count_dropped(cause, count);
+                self.count_lost(&cause, count);
+                None
+            }
+        };
         self.draft.settle(held.number);
         self.draft.due_by(held.arrived.saturating_add(self.flush_after));
         if self.draft.frame_count() >= self.max_chunk_frames {
             self.close();
         }
         stored
+    }
+
+    fn count_lost(&mut self, cause: &str, count: u64) {
+        if count > 0 {
+            let lost = self.lost_between.entry(cause.into()).or_default();
+            *lost = lost.saturating_add(count);
+        }
     }
 
     fn store(&mut self, number: u64, arrived: Duration, frame: &IncomingFrame) -> Option<(u64, Timestamp)> {
@@ -98,8 +131,8 @@ impl Assembly {
         let before = self.duration();
         let frame_number = self.frame_count;
         let stamp = if self.is_at_end() { None } else { self.timeline.push(number, frame.timestamp) };
-        let pushed =
-            stamp.filter(|s| self.draft.push(frame_number, &self.layout, s.timestamp, frame).is_ok());
+        let pushed = stamp
+            .filter(|s| self.draft.push(frame_number, &self.layout, s.timestamp, arrived, frame).is_ok());
         let Some(stamp) = pushed else {
             // Only the end of time or of frame numbers leads here, and only frames that waited meanwhile.
             self.stats.count_refused(FrameRefusal::SessionFull { frame_count: frame_number }.code());
@@ -122,10 +155,9 @@ impl Assembly {
 
     /// Marks the hole between the last stored frame, at `before`, and the next one, if there is one.
     fn mark_gap(&mut self, now: Duration, before: Timestamp, duration: Option<Timestamp>) {
-        let count = std::mem::take(&mut self.missing_between);
-        if count > 0 {
-            self.stats.gaps += 1;
-            let cause = Some("missing".to_owned());
+        self.stats.gaps += u64::from(!self.lost_between.is_empty());
+        while let Some((cause, count)) = self.lost_between.pop_first() {
+            let cause = Some(cause.into_string());
             let gap = Marker { duration, count: Some(count), cause, ..marker(MarkerKind::Gap, before) };
             self.push_own_marker(now, gap);
         }
@@ -158,6 +190,12 @@ impl Assembly {
         self.commanded_markers += 1;
         self.push_marker(now, marker.clone());
         Ok(marker)
+    }
+
+    /// Marks that the recording was asked for here: the frames before are of its pre-roll.
+    pub(super) fn mark_started(&mut self, now: Duration) {
+        let here = marker(MarkerKind::Started, self.duration());
+        self.push_own_marker(now, here);
     }
 
     /// Lets session time stand still.

@@ -25,6 +25,7 @@ pub(super) struct Draft {
     moved: bool,
     bytes: usize,
     due: Option<Duration>,
+    arrived: Option<Duration>,
     /// How many frames and rows the next chunk gets memory for.
     expected: (usize, usize),
 }
@@ -45,6 +46,7 @@ impl Draft {
         frame_number: u64,
         layout: &Layout,
         timestamp: Timestamp,
+        arrived: Duration,
         frame: &IncomingFrame,
     ) -> Result<(), ChunkError> {
         let (frames, rows) = self.expected;
@@ -52,6 +54,7 @@ impl Draft {
         let chunk = self.chunk.get_or_insert_with(start);
         chunk.push(timestamp, &frame.pose_data)?;
         self.bytes += frame.weight();
+        self.arrived = Some(self.arrived.map_or(arrived, |earlier| earlier.min(arrived)));
         if let Some(image) = &frame.image
             && let Ok(length) = u32::try_from(image.len())
             && length > 0
@@ -114,6 +117,7 @@ impl Draft {
         self.due = None;
         self.bytes = 0;
         let moved = std::mem::take(&mut self.moved);
+        let arrived = self.arrived.take();
         let chunk = self.chunk.take().filter(|chunk| !chunk.is_empty());
         if chunk.is_none() && self.markers.is_empty() && self.skeleton.is_none() && !moved {
             return None;
@@ -133,6 +137,7 @@ impl Draft {
             markers: std::mem::take(&mut self.markers),
             skeleton: self.skeleton.take(),
             settled_through: self.settled_through,
+            arrived,
         })
     }
 }

@@ -39,9 +39,11 @@ pub(super) struct ReorderLimits {
     pub(super) bytes: usize,
 }
 
-/// A frame on its way through the numbering.
+/// A frame on its way through the numbering, or a run of numbers that won't come.
 #[derive(Debug)]
 pub(super) struct Held<T> {
+    /// The first of the numbers that it settles: `number` itself, but for a run of numbers that won't come.
+    pub(super) first: u64,
     pub(super) number: u64,
     pub(super) arrived: Duration,
     /// The checksum of the frame's content; none if the number is settled without being stored.
@@ -132,19 +134,35 @@ impl<T> Numbering<T> {
         self.highest.is_some_and(|highest| number < highest)
     }
 
+    /// Returns the parts of a run of numbers that are neither settled nor waiting, in rising order.
+    pub(super) fn unknown_in(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let mut unknown = self.next.map_or(first, |next| first.max(next));
+        let mut parts = Vec::new();
+        for held in self.waiting.iter().filter(|held| held.number >= first && held.first <= last) {
+            if held.first > unknown {
+                parts.push((unknown, held.first - 1));
+            }
+            unknown = held.number + 1;
+        }
+        if unknown <= last {
+            parts.push((unknown, last));
+        }
+        parts
+    }
+
     /// Takes a frame of a new number. Returns it at once if it is its turn, else keeps it; others may be ready then, see
     /// [`Self::poll_ready`]. A number that is known already is dropped.
     pub(super) fn push(&mut self, held: Held<T>) -> Option<Released<T>> {
-        let number = held.number;
-        let next = *self.next.get_or_insert(number);
+        let (first, number) = (held.first, held.number);
+        let next = *self.next.get_or_insert(first);
         if self.highest.is_none() {
-            self.first = number;
+            self.first = first;
         }
         self.highest = self.highest.max(Some(number));
-        if number == next {
+        if first == next {
             return Some(self.release(held, next));
         }
-        if number > next
+        if first > next
             && let Err(place) = self.place_of(number)
         {
             if self.arrivals.len() >= 2 * self.waiting.len() + 64 {
@@ -160,7 +178,7 @@ impl<T> Numbering<T> {
     /// Returns the next frame whose turn it is, either by its number or because the hole before it is given up.
     pub(super) fn poll_ready(&mut self, now: Duration) -> Option<Released<T>> {
         let next = self.next?;
-        let first = self.waiting.front()?.number;
+        let first = self.waiting.front()?.first;
         let overflows = self.waiting.len() > self.limits.frames || self.waiting_bytes > self.limits.bytes;
         let expired = || self.deadline().is_some_and(|deadline| deadline <= now);
         if first == next || overflows || expired() { self.pop_first() } else { None }
@@ -197,17 +215,19 @@ impl<T> Numbering<T> {
 
     /// Finds the place of a waiting number, or where it would stand.
     fn place_of(&self, number: u64) -> Result<usize, usize> {
-        self.waiting.binary_search_by_key(&number, |held| held.number)
+        let place = self.waiting.partition_point(|held| held.number < number);
+        let is_there = self.waiting.get(place).is_some_and(|held| held.first <= number);
+        if is_there { Ok(place) } else { Err(place) }
     }
 
     fn release(&mut self, held: Held<T>, next: u64) -> Released<T> {
-        let number = held.number;
-        if number > next {
-            self.remember(Settled { first: next, last: number - 1, content: None });
+        let (first, number) = (held.first, held.number);
+        if first > next {
+            self.remember(Settled { first: next, last: first - 1, content: None });
         }
-        self.remember(Settled { first: number, last: number, content: held.content });
+        self.remember(Settled { first, last: number, content: held.content });
         self.next = Some(number + 1);
-        Released { missing_before: number - next, held }
+        Released { missing_before: first - next, held }
     }
 
     fn remember(&mut self, settled: Settled) {
@@ -236,7 +256,14 @@ mod tests {
     }
 
     fn held(number: u64, arrived_ms: u32) -> Held<()> {
-        Held { number, arrived: arrived_ms * MS, content: Some(hash(number)), bytes: 10, item: () }
+        Held {
+            first: number,
+            number,
+            arrived: arrived_ms * MS,
+            content: Some(hash(number)),
+            bytes: 10,
+            item: (),
+        }
     }
 
     fn hash(number: u64) -> u32 {
@@ -284,6 +311,29 @@ mod tests {
         assert_eq!(numbering.deadline(), Some(260 * MS));
         assert_eq!(drain(&mut numbering, 260), [(5, 4), (9, 3)], "9 waits no longer than its own window");
         assert_eq!(numbering.look_up(7, hash(7)), Known::Late);
+    }
+
+    #[test]
+    fn a_run_that_will_not_come_is_settled_around_what_is_known() {
+        let mut numbering = numbering();
+        push(&mut numbering, 0, 0);
+        push(&mut numbering, 4, 0);
+        push(&mut numbering, 6, 0);
+        assert_eq!(numbering.unknown_in(0, 9), [(1, 3), (5, 5), (7, 9)]);
+        assert_eq!(numbering.unknown_in(4, 4), []);
+        let run = |first, number| Held { first, number, arrived: MS, content: None, bytes: 0, item: () };
+        let far = numbering.unknown_in(2, u64::MAX >> 11);
+        assert_eq!(far, [(2, 3), (5, 5), (7, u64::MAX >> 11)]);
+        assert!(numbering.push(run(5, 5)).is_none());
+        assert!(numbering.push(run(7, 9)).is_none());
+        assert_eq!(numbering.look_up(8, 0), Known::Late);
+        assert_eq!(numbering.look_up(10, 0), Known::New);
+        assert_eq!(numbering.unknown_in(0, 12), [(1, 3), (10, 12)]);
+        let first = numbering.push(run(1, 3)).unwrap();
+        assert_eq!((first.held.first, first.held.number, first.missing_before), (1, 3, 0));
+        assert_eq!(drain(&mut numbering, 1), [(4, 0), (5, 0), (6, 0), (9, 0)]);
+        assert_eq!(numbering.settled_through(), Some(9));
+        assert_eq!(numbering.look_up(2, 0), Known::Late);
     }
 
     #[test]

@@ -143,6 +143,19 @@ pub enum CommandError {
         /// How many bytes it has.
         bytes: usize,
     },
+    /// A run of numbers to be dropped is empty or too high, or its cause is no word.
+    #[error(
+        "numbers {first} to {last} can't be dropped: give the first and the last, up to {}, and a cause of 1 to {} small \
+         letters and underscores",
+        Recorder::MAX_NUMBER,
+        Recorder::MAX_CAUSE_BYTES
+    )]
+    BadRange {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
     /// The session has as many markers as it may.
     #[error("the session has {limit} marks and pauses, and takes no more")]
     TooManyMarkers {

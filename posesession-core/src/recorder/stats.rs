@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::timeline::Step;
 
+/// How many causes of dropped frames are told apart: they are a publisher's words.
+const MAX_CAUSES: usize = 16;
+/// The cause of all further ones.
+const OTHER: &str = "other";
+
 /// What became of every frame of a recording, and how regularly they came.
 ///
 /// Once a recording has ended, `received` is the sum of `stored`, `late`, `duplicate`, `conflict`, `paused` and all of
@@ -14,10 +19,16 @@ use super::timeline::Step;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct QualityReport {
+    /// Frames that the publisher made for this recording, as far as can be known: `stored`, `paused`, all of `refused`,
+    /// `missing`, `missing_in_pauses` and all of `dropped` together.
+    pub sent: u64,
     /// Frames that came, readable or not.
     pub received: u64,
     /// Frames that became part of the session.
     pub stored: u64,
+    /// Frames that were part of the session when this recorder, or the publisher after a restart, went on with it: the other
+    /// figures are of those that came later.
+    pub stored_before: u64,
     /// Frames that came after their number was given up, or before the first number.
     pub late: u64,
     /// Frames that came again with the same content.
@@ -32,6 +43,8 @@ pub struct QualityReport {
     pub missing: u64,
     /// Numbers that never came, in a hole that a pause lies in: the streamer may have rested, too.
     pub missing_in_pauses: u64,
+    /// Numbers that the publisher said won't come, by its word for why: `overflow` if it had no room to keep them.
+    pub dropped: BTreeMap<String, u64>,
     /// Stored frames that came after a frame of a higher number.
     pub reordered: u64,
     /// How often the streamer's clock stepped back or too far ahead.
@@ -45,6 +58,13 @@ pub struct QualityReport {
     pub largest_gap: f64,
     /// Bytes of video that are stored. The recorder sees no video: the shell fills it in.
     pub video_stored_bytes: u64,
+    /// How often the publisher came back after it was gone. The shell fills it in.
+    pub reconnects: u64,
+    /// The time from a frame's arrival until it was durable, in milliseconds: half of the frames took no longer. The shell
+    /// fills it in.
+    pub time_to_durable_p50_ms: f64,
+    /// The same for 99 of 100 frames.
+    pub time_to_durable_p99_ms: f64,
 }
 
 /// Counts, and accumulates intervals.
@@ -59,6 +79,8 @@ pub(super) struct Stats {
     pub(super) paused: u64,
     pub(super) missing: u64,
     pub(super) missing_in_pauses: u64,
+    stored_before: u64,
+    dropped: BTreeMap<Box<str>, u64>,
     pub(super) reordered: u64,
     pub(super) clock_jumps: u64,
     pub(super) gaps: u64,
@@ -69,8 +91,23 @@ pub(super) struct Stats {
 }
 
 impl Stats {
+    /// Starts to count behind the frames that an earlier recorder stored.
+    pub(super) fn after(stored_before: u64) -> Self {
+        Self { stored_before, ..Self::default() }
+    }
+
     pub(super) fn count_refused(&mut self, code: &'static str) {
         *self.refused.entry(code).or_default() += 1;
+    }
+
+    /// Counts numbers that the publisher said won't come. Returns the cause under which they are counted: beyond
+    /// [`MAX_CAUSES`], `other`.
+    pub(super) fn count_dropped(&mut self, cause: &str, count: u64) -> Box<str> {
+        let is_known = self.dropped.contains_key(cause) || self.dropped.len() < MAX_CAUSES;
+        let cause: Box<str> = if is_known { cause } else { OTHER }.into();
+        let counted = self.dropped.entry(cause.clone()).or_default();
+        *counted = counted.saturating_add(count);
+        cause
     }
 
     /// Counts a stored frame that stands `micros` after the one before.
@@ -90,9 +127,13 @@ impl Stats {
 
     pub(super) fn report(&self) -> QualityReport {
         let span_secs = self.span_micros as f64 / 1e6;
+        let lost = self.refused.values().chain(self.dropped.values());
+        let others = [self.paused, self.missing, self.missing_in_pauses];
         QualityReport {
+            sent: lost.chain(&others).fold(self.stored, |sum, &count| sum.saturating_add(count)),
             received: self.received,
             stored: self.stored,
+            stored_before: self.stored_before,
             late: self.late,
             duplicate: self.duplicate,
             conflict: self.conflict,
@@ -100,12 +141,16 @@ impl Stats {
             paused: self.paused,
             missing: self.missing,
             missing_in_pauses: self.missing_in_pauses,
+            dropped: self.dropped.iter().map(|(cause, &count)| (cause.to_string(), count)).collect(),
             reordered: self.reordered,
             clock_jumps: self.clock_jumps,
             frame_rate: if self.spans > 0 { self.spans as f64 / span_secs } else { 0.0 },
             jitter_ms: self.intervals.standard_deviation() / 1e3,
             largest_gap: self.largest_micros as f64 / 1e6,
             video_stored_bytes: 0,
+            reconnects: 0,
+            time_to_durable_p50_ms: 0.0,
+            time_to_durable_p99_ms: 0.0,
         }
     }
 }
@@ -171,6 +216,12 @@ mod tests {
         let json = serde_json::to_value(stats.report()).unwrap();
         assert_eq!(json["refused"]["non_finite"], 2);
         for name in [
+            "sent",
+            "stored_before",
+            "dropped",
+            "reconnects",
+            "time_to_durable_p50_ms",
+            "time_to_durable_p99_ms",
             "received",
             "stored",
             "late",

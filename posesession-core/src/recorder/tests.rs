@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::chunk::Chunk;
 use crate::pose::PoseData;
-use crate::session::MarkerKind;
+use crate::session::{Marker, MarkerKind};
 use crate::synthetic::SyntheticPose;
 
 const MS: Duration = Duration::from_millis(1);
@@ -295,6 +295,70 @@ fn a_mark_is_put_where_the_streamers_clock_says() {
     let labels: Vec<_> = sim.finish().markers.into_iter().map(|m| (m.kind, m.label)).collect();
     let expected = ["early", "now", "then"].map(|label| (MarkerKind::User, label.to_owned()));
     assert_eq!(labels, expected);
+}
+
+#[test]
+fn dropped_numbers_are_settled_at_once_and_counted_by_cause() {
+    let mut sim = Sim::new();
+    sim.send_all(0..3);
+    sim.recorder.drop_numbers(sim.now, 3, 9, "overflow").unwrap();
+    sim.recorder.drop_numbers(sim.now, 3, 9, "overflow").unwrap();
+    sim.send_all(10..12);
+    sim.recorder.drop_numbers(sim.now, 0, 20, "no_camera").unwrap();
+    assert_eq!(sim.recorder.settled_through(), Some(20));
+    let recorded = sim.finish();
+    let report = &recorded.report;
+    let dropped = [("no_camera".to_owned(), 9), ("overflow".to_owned(), 7)];
+    assert_eq!(report.dropped, dropped.into());
+    assert_eq!((report.stored, report.missing, report.sent), (5, 0, 21));
+    let gaps = recorded.markers.iter().map(|marker| (marker.cause.as_deref(), marker.count));
+    assert_eq!(gaps.collect::<Vec<_>>(), [(Some("overflow"), Some(7)), (Some("no_camera"), Some(9))]);
+}
+
+#[test]
+fn dropped_numbers_cost_nothing_however_many() {
+    let mut sim = Sim::new();
+    sim.send_all(0..3);
+    for step in 0..5_000 {
+        let cause = ["a", "b", "c", "d", "e", "f", "g", "h", "i"][step % 9].repeat(1 + step % 7);
+        sim.recorder.drop_numbers(sim.now, 7 + 2 * step as u64, 7 + 2 * step as u64, &cause).unwrap();
+    }
+    sim.recorder.drop_numbers(sim.now, 0, Recorder::MAX_NUMBER, "overflow").unwrap();
+    assert_eq!(sim.recorder.settled_through(), Some(Recorder::MAX_NUMBER));
+    let report = sim.finish().report;
+    assert_eq!(report.dropped.len(), 17, "16 causes are told apart, and `other`");
+    assert_eq!(report.sent, Recorder::MAX_NUMBER + 1);
+}
+
+#[test]
+fn a_run_that_cannot_be_dropped_is_refused() {
+    let mut sim = Sim::new();
+    sim.send_all(0..3);
+    for (first, last, cause) in [
+        (5, 4, "overflow"),
+        (5, Recorder::MAX_NUMBER + 1, "overflow"),
+        (5, 6, ""),
+        (5, 6, "Two words"),
+        (5, 6, "abcdefghijklmnopqrstuvwxyzabcdefg"),
+    ] {
+        let refused = sim.recorder.drop_numbers(sim.now, first, last, cause);
+        assert_eq!(refused, Err(CommandError::BadRange { first, last }));
+    }
+    assert_eq!(sim.recorder.report().sent, 3);
+    sim.finish();
+}
+
+#[test]
+fn the_start_is_marked_behind_the_pre_roll() {
+    let mut sim = Sim::new();
+    sim.send_all(0..5);
+    sim.recorder.mark_started(sim.now).unwrap();
+    sim.send_all(5..9);
+    let markers = sim.finish().markers;
+    assert_eq!(
+        markers.iter().map(|m| (m.kind, m.timestamp)).collect::<Vec<_>>(),
+        [(MarkerKind::Started, at(0.4))]
+    );
 }
 
 #[test]

@@ -21,10 +21,10 @@ const JOIN: &str = "join a video";
 
 /// A piece of the video as it came in, an object of its own.
 #[derive(Debug)]
-struct Segment {
+pub(super) struct Segment {
     path: ObjectPath,
     /// Where it lies in the video.
-    bytes: Range<u64>,
+    pub(super) bytes: Range<u64>,
 }
 
 /// A stretch of the video that lies in an object.
@@ -242,7 +242,7 @@ impl MediaStore {
     }
 
     /// Lists the segments by their offsets.
-    async fn segments(&self, session: SessionId) -> Result<Vec<Segment>, MediaError> {
+    pub(super) async fn segments(&self, session: SessionId) -> Result<Vec<Segment>, MediaError> {
         let folder = name::object(session, "video")?;
         let objects: Vec<_> = self
             .objects

@@ -91,6 +91,21 @@ impl MediaStore {
         self.put(&path, bytes, "put a video segment").await
     }
 
+    /// Returns up to which byte the pieces of a video that is not joined yet reach without a gap: where its upload goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Backend`].
+    pub async fn video_upload_len(&self, session: SessionId) -> Result<u64, MediaError> {
+        let mut end = 0;
+        for segment in self.segments(session).await? {
+            if segment.bytes.start <= end {
+                end = end.max(segment.bytes.end);
+            }
+        }
+        Ok(end)
+    }
+
     /// Returns the length of a joined video, in bytes. `path` is the session's `video_file_path`.
     ///
     /// # Errors
