@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub chunk_cache_bytes: usize,
     /// How sessions are kept whose starter doesn't say.
     pub encoding: Encoding,
+    /// How long a recording whose publisher is gone waits for it, before it ends as interrupted and its video is put together.
+    pub resume_window: Duration,
     /// How long a deleted session can be restored.
     pub erase_after: Duration,
     /// How often sessions that were deleted longer ago than that are looked for.
@@ -63,6 +65,7 @@ impl Default for ServerConfig {
             ping_every: Duration::from_secs(20),
             chunk_cache_bytes: ChunkCache::DEFAULT_BYTES,
             encoding: Encoding::default(),
+            resume_window: Duration::from_secs(600),
             erase_after: Duration::from_secs(60),
             erase_every: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(5),

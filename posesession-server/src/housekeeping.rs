@@ -1,4 +1,4 @@
-//! Erases what was deleted, once it can't be restored any more.
+//! What a server does by itself, now and then: erases what was deleted, puts together what was left.
 
 use std::sync::Arc;
 
@@ -19,6 +19,14 @@ pub(crate) async fn erase_deleted(state: Arc<AppState>) {
         if let Err(error) = erase_once(&state).await {
             tracing::warn!(%error, "deleted sessions could not be erased; trying again later");
         }
+    }
+}
+
+/// Puts the videos together that a predecessor left in pieces, once nobody can be expected to go on with their sessions.
+pub(crate) async fn join_left_videos(state: Arc<AppState>) {
+    tokio::time::sleep(state.config.resume_window).await;
+    if let Err(error) = state.storage.join_left_videos(|id| state.record.hold(id)).await {
+        tracing::warn!(%error, "videos that were left in pieces could not be put together; the next start tries again");
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,7 +20,8 @@ use crate::storage::Storage;
 
 /// Serves `listener` until `shutdown` is ready, then finishes what is open and returns.
 ///
-/// At the end, recordings are finished first, so that their senders hear of it; then open requests and WebSockets get
+/// At the end, recordings are interrupted first, all of them stored, so that their senders hear of it and can go on with the
+/// next server; then open requests and WebSockets get
 /// [`ServerConfig::shutdown_grace`]; the storage is closed last.
 ///
 /// # Errors
@@ -40,7 +42,14 @@ pub async fn run(
         tracing::warn!("a power loss may take what was acknowledged: {because}");
     }
     let state = Arc::new(AppState::new(storage, config, address));
-    let keeper = tokio::spawn(housekeeping::erase_deleted(Arc::clone(&state)));
+    if state.config.resume_window.is_zero() {
+        housekeeping::join_left_videos(Arc::clone(&state)).await;
+    }
+    let mut keepers = JoinSet::new();
+    keepers.spawn(housekeeping::erase_deleted(Arc::clone(&state)));
+    if !state.config.resume_window.is_zero() {
+        keepers.spawn(housekeeping::join_left_videos(Arc::clone(&state)));
+    }
     let router = routes::router(Arc::clone(&state));
     let slots = Arc::new(Semaphore::new(state.config.max_connections));
     let tracker = TaskTracker::new();
@@ -85,7 +94,7 @@ pub async fn run(
         tracker.wait().await;
         state.sockets.wait().await;
     }
-    keeper.abort();
+    keepers.shutdown().await;
     state.storage.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -35,6 +35,7 @@ impl AppState {
         let recording = RecordOptions {
             encoding: config.encoding.clone(),
             message_timeout: Some(config.message_timeout),
+            publisher_patience: config.resume_window,
             ..RecordOptions::default()
         };
         let record = RecordService::new(Arc::clone(&store), storage.media().cloned(), recording);

@@ -3,16 +3,16 @@
 mod lock_file;
 mod place;
 mod backup;
+mod left_videos;
 mod recovering;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use posesession_core::{SessionRecording, SessionStatus};
+use posesession_core::SessionId;
 use posesession_store::{
-    Durability, MediaError, MediaStore, PostgresStore, RecordedVideo, SessionChange, SessionQuery,
-    SessionStore, SqliteStore, StoreError, VideoType,
+    Durability, MediaError, MediaStore, PostgresStore, SessionStore, SqliteStore, StoreError,
 };
 use thiserror::Error;
 
@@ -29,6 +29,8 @@ pub struct Storage {
     database: Option<Database>,
     /// Held as long as the storage is there; the operating system releases it when the process dies.
     lock: Option<LockFile>,
+    /// The sessions that were being recorded when the predecessor went away.
+    interrupted: Vec<SessionId>,
 }
 
 /// What is to be closed when the storage is.
@@ -49,14 +51,15 @@ impl Storage {
     }
 
     /// Opens a place for one server alone, making it if it is not there, and puts in order what a predecessor left:
-    /// sessions that are still live become `interrupted`, and what came of their video becomes one file. For commands
-    /// beside a server there is [`StoragePlace::open`].
+    /// sessions that are still live become `interrupted`. What came of their video becomes one file once nobody can be
+    /// expected to go on with them ([`ServerConfig::resume_window`](crate::ServerConfig::resume_window)). For commands beside
+    /// a server there is [`StoragePlace::open`].
     ///
     /// # Errors
     ///
     /// [`StorageError`].
     pub async fn open_to_serve(place: &StoragePlace) -> Result<Self, StorageError> {
-        let storage = place.open_to_serve().await?;
+        let mut storage = place.open_to_serve().await?;
         let recovered = storage.recover().await;
         recovered.map_err(|source| StorageError::Store { place: place.to_string(), source })?;
         Ok(storage)
@@ -66,7 +69,7 @@ impl Storage {
     /// [`Storage::open`] this changes nothing in them.
     #[must_use]
     pub fn new(store: Arc<dyn SessionStore>, media: Option<Arc<MediaStore>>) -> Self {
-        Self { store, media, database: None, lock: None }
+        Self { store, media, database: None, lock: None, interrupted: Vec::new() }
     }
 
     /// Returns the sessions.
@@ -107,72 +110,6 @@ impl Storage {
         }
         if let Some(lock) = &self.lock {
             lock.release();
-        }
-    }
-
-    async fn recover(&self) -> Result<(), StoreError> {
-        let interrupted = self.store.interrupt_live_sessions().await?;
-        for &id in &interrupted {
-            tracing::warn!(session = %id, "the session was being recorded when the server went away; it is interrupted");
-            let session = self.store.read_session(id).await?;
-            self.join_video(&session, None).await;
-        }
-        // A server that died while it joined, or had no room for it, has left others.
-        let is_left = |session: &SessionRecording| {
-            let is_filmed = RecordedVideo::from_metadata(&session.metadata).is_some();
-            is_filmed && session.video_file_path.is_none() && !interrupted.contains(&session.id)
-        };
-        self.join_videos_of(SessionStatus::Interrupted, None, is_left).await?;
-        self.join_videos_of(SessionStatus::Failed, None, is_left).await?;
-        self.join_videos_of(SessionStatus::Processing, Some(SessionStatus::Completed), |_| true).await
-    }
-
-    /// Joins the videos of those sessions of a status for which `is_left` says that it is left to do.
-    async fn join_videos_of(
-        &self,
-        status: SessionStatus,
-        last: Option<SessionStatus>,
-        is_left: impl Fn(&SessionRecording) -> bool,
-    ) -> Result<(), StoreError> {
-        let mut query =
-            SessionQuery { status: Some(status), limit: SessionQuery::MAX_LIMIT, ..SessionQuery::default() };
-        loop {
-            let page = self.store.list_sessions(&query).await?;
-            for session in page.sessions.iter().filter(|session| is_left(session)) {
-                self.join_video(session, last).await;
-            }
-            query.cursor = page.next;
-            if query.cursor.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Joins what came of a session's video, and gives it its last status. A video that can't be joined keeps no server
-    /// from starting: its pieces stay where they are.
-    async fn join_video(&self, session: &SessionRecording, status: Option<SessionStatus>) {
-        let (Some(media), id) = (&self.media, session.id) else { return };
-        let noted = RecordedVideo::from_metadata(&session.metadata);
-        let video = noted.clone().unwrap_or_else(|| RecordedVideo::of_type(VideoType::Webm.mime()));
-        let joined = match media.join_video(id, &video).await {
-            Ok(joined) => joined.filter(|joined| joined.length > 0),
-            Err(error) => {
-                tracing::warn!(session = %id, %error, "the session's video could not be joined");
-                return;
-            }
-        };
-        let is_rewritten = joined.as_ref().is_some_and(|joined| joined.is_rewritten);
-        let change = SessionChange {
-            video: noted.filter(|_| is_rewritten).map(|noted| RecordedVideo { cuts: Vec::new(), ..noted }),
-            video_file_path: joined.map(|joined| Some(joined.path)),
-            status,
-            ..SessionChange::default()
-        };
-        if change == SessionChange::default() {
-            return;
-        }
-        if let Err(error) = self.store.update_session(id, change).await {
-            tracing::warn!(session = %id, %error, "the session's video could not be noted");
         }
     }
 }

@@ -9,9 +9,9 @@ pub use binary::{BinaryError, BinaryFrame, BinaryFrameHeader, BinaryMessage, Bin
 pub(crate) use binary::{PackedFrame, PackedMessage, PackedPoses};
 pub use error::{ErrorCode, ProtocolError};
 pub use record::{
-    Ack, CommandId, Discard, FrameMessage, Limits, Mark, Publish, RecordCommand, RecordingStatus,
-    ResumeSession, SessionRef, SkeletonRef, StartRecording, Subscribe, Unsubscribe, VideoFormat, Welcome,
-    WireFormat,
+    Ack, CommandId, Discard, FrameMessage, FramesDropped, Limits, Mark, Publish, RecordCommand,
+    RecordingStatus, ResumeSession, SessionRef, SkeletonRef, StartRecording, Subscribe, Unsubscribe,
+    VideoFormat, Welcome, WireFormat,
 };
 pub use replay::{ReplayCommand, SeekCommand, SetRange, StateMessage};
 

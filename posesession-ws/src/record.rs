@@ -8,18 +8,20 @@ mod live;
 mod sent;
 mod video;
 mod recording;
+mod durable_times;
 mod stream;
 mod connection;
 mod client;
 mod streamer;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use posesession_core::{Encoding, PoseData, SessionId, Skeleton};
-use posesession_store::{MediaStore, SessionStore};
+use posesession_store::{Durability, MediaStore, SessionStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -113,7 +115,10 @@ struct Inner {
     clock: Clock,
     next_connection: AtomicU64,
     streams: Mutex<HashMap<String, StreamHandle>>,
-    recordings: Mutex<HashMap<SessionId, StreamHandle>>,
+    /// The sessions that are recorded here, or that nobody may go on with at the moment.
+    recordings: Mutex<HashMap<SessionId, Recorded>>,
+    /// How many bytes all streams keep while nothing is recorded.
+    pre_roll_bytes: Arc<AtomicUsize>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -137,6 +142,7 @@ impl RecordService {
             next_connection: AtomicU64::new(1),
             streams: Mutex::default(),
             recordings: Mutex::default(),
+            pre_roll_bytes: Arc::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         };
@@ -159,7 +165,7 @@ impl RecordService {
         connection.run().await
     }
 
-    /// Finishes all recordings as completed and ends all connections. Returns when everything is stored.
+    /// Finishes all recordings as interrupted, so that their publishers can go on with the next server, and ends all connections. Returns when everything is stored.
     pub async fn shutdown(&self) {
         self.inner.shutdown.cancel();
         self.inner.tasks.close();
@@ -169,7 +175,8 @@ impl RecordService {
     /// Returns how many sessions are being recorded.
     #[must_use]
     pub fn live_recordings(&self) -> usize {
-        lock(&self.inner.recordings).len()
+        let recordings = lock(&self.inner.recordings);
+        recordings.values().filter(|recorded| matches!(recorded, Recorded::Stream(_))).count()
     }
 
     /// Returns the names of the streams that somebody publishes at this moment, in alphabetical order.
@@ -185,10 +192,13 @@ impl RecordService {
     fn welcome(&self) -> Welcome {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let RecordOptions { reorder_window, message_timeout, .. } = self.inner.options;
+        let media = self.inner.media.as_ref().map_or(Durability::Durable, |media| media.durability());
+        let durability = self.inner.store.durability().and(media);
         Welcome {
             protocol: SUBPROTOCOL.to_owned(),
             server: self.inner.options.server.clone(),
-            durable: self.inner.store.is_durable(),
+            durable: durability.is_durable(),
+            not_durable_because: durability.because().map(str::to_owned),
             limits: Limits {
                 max_message_bytes: MAX_MESSAGE_BYTES,
                 max_frame_bytes: Self::MAX_FRAME_BYTES,
@@ -227,7 +237,70 @@ impl RecordService {
 
     /// Returns the stream whose session this is, if it is being recorded by this process.
     fn stream_of(&self, session: SessionId) -> Option<StreamHandle> {
-        lock(&self.inner.recordings).get(&session).cloned()
+        match lock(&self.inner.recordings).get(&session) {
+            Some(Recorded::Stream(stream)) => Some(stream.clone()),
+            Some(Recorded::Held) | None => None,
+        }
+    }
+
+    /// Notes that a stream records a session. Of two streams, one does.
+    fn reserve(&self, session: SessionId, stream: &str) -> Result<(), ProtocolError> {
+        let handle = lock(&self.inner.streams).get(stream).cloned();
+        match (lock(&self.inner.recordings).entry(session), handle) {
+            (Entry::Vacant(entry), Some(handle)) => {
+                entry.insert(Recorded::Stream(handle));
+                Ok(())
+            }
+            (Entry::Vacant(_), None) => {
+                Err(ProtocolError::new(ErrorCode::ShuttingDown, "the server is shutting down"))
+            }
+            (Entry::Occupied(_), _) => {
+                let message = format!("the session {session} is in use at the moment: try again");
+                Err(ProtocolError::new(ErrorCode::Storage, message))
+            }
+        }
+    }
+
+    /// Notes that a stream doesn't record a session any more.
+    fn release(&self, session: SessionId, stream: &str) {
+        if let Entry::Occupied(entry) = lock(&self.inner.recordings).entry(session)
+            && matches!(entry.get(), Recorded::Stream(handle) if handle.name() == stream)
+        {
+            entry.remove();
+        }
+    }
+
+    /// Keeps everybody from going on with a session until the guard is dropped: for those who put its video together.
+    /// Returns nothing if it is being recorded.
+    #[must_use]
+    pub fn hold(&self, session: SessionId) -> Option<HeldSession> {
+        match lock(&self.inner.recordings).entry(session) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(entry) => {
+                entry.insert(Recorded::Held);
+                Some(HeldSession { service: self.clone(), session })
+            }
+        }
+    }
+}
+
+/// Who has a session to itself.
+#[derive(Debug)]
+enum Recorded {
+    Stream(StreamHandle),
+    Held,
+}
+
+/// A session with which nobody goes on as long as this is there: see [`RecordService::hold`].
+#[derive(Debug)]
+pub struct HeldSession {
+    service: RecordService,
+    session: SessionId,
+}
+
+impl Drop for HeldSession {
+    fn drop(&mut self) {
+        lock(&self.service.inner.recordings).remove(&self.session);
     }
 }
 

@@ -28,8 +28,8 @@ Examples:
   posesession serve --allow-origin http://localhost:8000
       let the pages of a site of your own show and record sessions
 
-The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C finishes the \
-recordings and stops; a second Ctrl-C stops at once.";
+The first line on stdout is `listening on http://ADDRESS:PORT`, once connections are taken. Ctrl-C stores the \
+recordings, which their streamers can go on with after the next start, and stops; a second Ctrl-C stops at once.";
 
 const MIB_OF_CHUNKS: usize = ChunkCache::DEFAULT_BYTES >> 20;
 
@@ -61,6 +61,9 @@ pub(super) struct Serve {
     /// How sessions are kept whose starter doesn't say: columnar (compressed) or json (text that SQL can read), both lossless
     #[arg(long, default_value = "columnar", value_parser = ["columnar", "json"], env = "POSESESSION_CODEC")]
     codec: String,
+    /// How long a recording waits for a streamer that is gone, before it ends as interrupted: 90s, 10m, 1h...
+    #[arg(long, value_name = "TIME", default_value = "10m", env = "POSESESSION_RESUME_WINDOW")]
+    resume_window: humantime::Duration,
 }
 
 impl Serve {
@@ -69,7 +72,7 @@ impl Serve {
     }
 
     async fn serve(self, asked_to_stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { listen, place, vision, allowed_origins, chunk_cache_mib, codec } = self;
+        let Self { listen, place, vision, allowed_origins, chunk_cache_mib, codec, resume_window } = self;
         let encoding =
             Encoding::from_parts(Some(&codec), None).map_err(|error| Failure::of(WRONG_USAGE, &error))?;
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
@@ -82,8 +85,14 @@ impl Serve {
             tracing::info!(%origin, "this other site's pages may use the server");
         }
         let chunk_cache_bytes = chunk_cache_mib.saturating_mul(1 << 20);
-        let config =
-            ServerConfig { vision, allowed_origins, chunk_cache_bytes, encoding, ..ServerConfig::default() };
+        let config = ServerConfig {
+            vision,
+            allowed_origins,
+            chunk_cache_bytes,
+            encoding,
+            resume_window: resume_window.into(),
+            ..ServerConfig::default()
+        };
         let ended = crate::run(listener, storage, config, asked_to_stop).await;
         ended.map_err(|error| Failure::of(FAILED, &error))
     }

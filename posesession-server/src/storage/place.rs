@@ -127,7 +127,8 @@ impl StoragePlace {
             }
         };
         let media = self.open_media(&database, access).await?;
-        Ok(Storage { store, media: media.map(Arc::new), database: Some(database), lock })
+        let (media, database) = (media.map(Arc::new), Some(database));
+        Ok(Storage { store, media, database, lock, interrupted: Vec::new() })
     }
 
     async fn open_media(

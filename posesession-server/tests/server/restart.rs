@@ -101,6 +101,11 @@ async fn sessions_are_kept_from_one_server_to_the_next() {
     assert_eq!(interrupted["frame_count"], 50);
 }
 
+/// The server starts so late that nobody comes back to sessions that were left.
+fn late(config: &mut posesession_server::ServerConfig) {
+    config.resume_window = std::time::Duration::ZERO;
+}
+
 #[tokio::test]
 async fn the_video_of_an_interrupted_session_is_joined_at_the_next_start() {
     let server = TestServer::start().await;
@@ -108,7 +113,7 @@ async fn the_video_of_an_interrupted_session_is_joined_at_the_next_start() {
     let film = b"\x1a\x45\xdf\xa3 one two three";
     server.media.put_video_segment(id, 0, film[..8].to_vec().into()).await.unwrap();
     server.media.put_video_segment(id, 8, film[8..].to_vec().into()).await.unwrap();
-    let server = TestServer::start_in(server.stop().await, |_config| {}).await;
+    let server = TestServer::start_in(server.stop().await, late).await;
     let video = server.get(&format!("/api/sessions/{id}/video")).await;
     assert_eq!(video.headers()["content-type"], "video/webm");
     assert_eq!(video.bytes().await.unwrap(), film.as_slice());
@@ -124,7 +129,7 @@ async fn the_video_of_an_interrupted_session_has_its_pauses_cut_out_at_the_next_
     let metadata = json!({ "video": video, "athlete": "Ada" }).as_object().cloned();
     let change = SessionChange { metadata, ..SessionChange::default() };
     server.store.update_session(id, change).await.unwrap();
-    let server = TestServer::start_in(server.stop().await, |_config| {}).await;
+    let server = TestServer::start_in(server.stop().await, late).await;
     let session = server.json(&format!("/api/sessions/{id}")).await;
     let done = json!({ "video": { "mime": "video/webm", "start": 0.25 }, "athlete": "Ada" });
     assert_eq!(session["metadata"], done);
@@ -145,7 +150,7 @@ async fn a_video_that_an_earlier_start_could_not_join_is_joined_at_the_next_one(
         let video = Some(RecordedVideo::of_type("video/webm"));
         let change = SessionChange { status: Some(status), video, ..SessionChange::default() };
         server.store.update_session(id, change).await.unwrap();
-        let server = TestServer::start_in(server.stop().await, |_config| {}).await;
+        let server = TestServer::start_in(server.stop().await, late).await;
         let session = server.json(&format!("/api/sessions/{id}")).await;
         assert_eq!(session["status"], status.as_str());
         let video = server.get(&format!("/api/sessions/{id}/video")).await;

@@ -126,7 +126,7 @@ async fn a_live_session_can_be_read_and_replayed() {
 }
 
 #[tokio::test]
-async fn stopping_the_server_finishes_its_recordings() {
+async fn stopping_the_server_stores_its_recordings_and_leaves_them_to_be_gone_on_with() {
     let server = TestServer::start().await;
     let mut client = RecordClient::connect(&server.ws("/ws/pose")).await.unwrap();
     let id = soon(client.start_recording(&named("cut short"))).await.unwrap();
@@ -137,7 +137,7 @@ async fn stopping_the_server_finishes_its_recordings() {
     let folder = server.stop().await;
     let next = TestServer::start_in(folder, |_config| {}).await;
     let session = next.json(&format!("/api/sessions/{id}")).await;
-    assert_eq!(session["status"], "completed");
+    assert_eq!(session["status"], "interrupted");
     assert_eq!(session["frame_count"], 30);
     let told = async {
         loop {

@@ -45,6 +45,8 @@ pub enum RecordCommand {
     DiscardRecording(Discard),
     /// Goes on publishing to a session after a lost connection.
     ResumeSession(ResumeSession),
+    /// Says that frames won't come.
+    FramesDropped(FramesDropped),
 }
 
 /// `publish`.
@@ -65,7 +67,8 @@ pub struct Publish {
     /// Whether to put another publisher out.
     #[serde(default)]
     pub take_over: bool,
-    /// Not there yet: answered with `unsupported`.
+    /// For how many seconds frames are kept while nothing is recorded, so that a recording can start before it is asked for: 0
+    /// to 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_roll_max: Option<f64>,
 }
@@ -145,7 +148,7 @@ pub struct StartRecording {
     /// Whether and how video comes along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoFormat>,
-    /// Not there yet: answered with `unsupported`.
+    /// How many seconds before this command the recording starts; as many as the publisher's `pre_roll_max` has kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_roll: Option<f64>,
     /// How far stored values may be from those that are sent, by channel; absent: not at all.
@@ -216,9 +219,27 @@ pub struct ResumeSession {
     pub session_id: SessionId,
     /// The name under which this streamer published.
     pub publisher: String,
+    /// The stream on which it goes on, if the server doesn't record the session at the moment; absent: the one this connection
+    /// publishes to, else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
     /// Whether to put another publisher out.
     #[serde(default)]
     pub take_over: bool,
+}
+
+/// `frames_dropped`: the publisher's numbers `first` to `last` will never come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FramesDropped {
+    /// The first of them.
+    pub first: u64,
+    /// The last of them.
+    pub last: u64,
+    /// Why: a word of up to 32 small letters and underscores. `overflow`: the streamer had no room to keep them.
+    pub cause: String,
+    /// The stream; absent: the one published last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
 }
 
 /// The first thing a server says.
@@ -231,6 +252,9 @@ pub struct Welcome {
     pub server: String,
     /// Whether an acknowledged frame survives a power loss.
     pub durable: bool,
+    /// Why it doesn't, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_durable_because: Option<String>,
     /// What the server takes.
     pub limits: Limits,
 }
@@ -394,6 +418,7 @@ impl RecordCommand {
             Some("stop_recording") => Self::StopRecording(serde_json::from_str(text).map_err(bad)?),
             Some("discard_recording") => Self::DiscardRecording(serde_json::from_str(text).map_err(bad)?),
             Some("resume_session") => Self::ResumeSession(serde_json::from_str(text).map_err(bad)?),
+            Some("frames_dropped") => Self::FramesDropped(serde_json::from_str(text).map_err(bad)?),
             Some(unknown) => {
                 let shown: String = unknown.chars().take(100).collect();
                 let message = format!("there is no message type `{shown}`");

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use posesession_core::{SessionId, Skeleton};
-use posesession_store::SessionStore;
+use posesession_core::{PreRoll, SessionId, Skeleton};
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -18,8 +17,8 @@ use super::sent::{SentFrame, too_large};
 use super::stream::{Answer, Control, StreamCommand, StreamHandle};
 use crate::message::{CloseReason, Message};
 use crate::protocol::{
-    CommandId, ErrorCode, FrameMessage, Mark, PackedMessage, ProtocolError, Publish, RecordCommand,
-    ResumeSession, SessionRef, StartRecording, Subscribe,
+    CommandId, ErrorCode, FrameMessage, FramesDropped, Mark, PackedMessage, ProtocolError, Publish,
+    RecordCommand, ResumeSession, SessionRef, StartRecording, Subscribe,
 };
 use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError, answer_goodbye};
 
@@ -298,6 +297,11 @@ impl<T: Transport> Connection<T> {
             RecordCommand::StopRecording(session) => self.control(&session, Control::Stop).await,
             RecordCommand::DiscardRecording(session) => self.control(&session, Control::Discard).await,
             RecordCommand::ResumeSession(resume) => self.resume_session(resume).await,
+            RecordCommand::FramesDropped(dropped) => match self.drop_frames(dropped).await {
+                // Like a frame, it is answered only if it is refused, or if an answer is asked for.
+                Ok(_) if id.is_none() => return Ok(()),
+                answer => answer,
+            },
             RecordCommand::Frame(_) => Ok(ok_answer(Map::new())),
         };
         // What happened before the answer is told before the answer.
@@ -315,9 +319,7 @@ impl<T: Transport> Connection<T> {
     }
 
     async fn publish(&mut self, publish: Publish) -> Answer {
-        if publish.pre_roll_max.is_some() {
-            return Err(ProtocolError::new(ErrorCode::Unsupported, "`pre_roll_max` is not supported yet"));
-        }
+        let pre_roll_max = pre_roll("pre_roll_max", publish.pre_roll_max)?;
         if publish.fps.is_some_and(|fps| !(fps.is_finite() && fps > 0.0)) {
             return Err(ProtocolError::new(ErrorCode::BadMessage, "`fps` is a number above 0"));
         }
@@ -333,7 +335,15 @@ impl<T: Transport> Connection<T> {
         let (peer, publisher, take_over, fps) =
             (self.peer.clone(), publish.publisher, publish.take_over, publish.fps);
         let answer = self
-            .ask(&stream, |reply| StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply })
+            .ask(&stream, |reply| StreamCommand::Publish {
+                peer,
+                publisher,
+                take_over,
+                skeleton,
+                fps,
+                pre_roll_max,
+                reply,
+            })
             .await?;
         self.now_publishes(name, stream);
         Ok(answer)
@@ -390,9 +400,7 @@ impl<T: Transport> Connection<T> {
     }
 
     async fn start(&mut self, start: StartRecording) -> Answer {
-        if start.pre_roll.is_some() {
-            return Err(ProtocolError::new(ErrorCode::Unsupported, "`pre_roll` is not supported yet"));
-        }
+        pre_roll("pre_roll", start.pre_roll)?;
         let name = self.own_stream(start.stream.clone());
         let stream = self.service.stream(&name)?;
         self.check_stream_count(&name)?;
@@ -439,11 +447,18 @@ impl<T: Transport> Connection<T> {
         Ok((None, self.service.stream(&self.own_stream(watched))?))
     }
 
+    async fn drop_frames(&mut self, dropped: FramesDropped) -> Answer {
+        let stream = self.frame_stream(dropped.stream.as_deref().unwrap_or_default(), None).await?;
+        let from = self.peer.id;
+        self.ask(&stream, |reply| StreamCommand::Dropped { from, dropped, reply }).await
+    }
+
     async fn resume_session(&mut self, resume: ResumeSession) -> Answer {
-        let Some(stream) = self.service.stream_of(resume.session_id) else {
-            let store = Arc::clone(&self.service.inner.store);
-            return Err(why_not_resumable(store, resume.session_id).await);
+        let stream = match self.service.stream_of(resume.session_id) {
+            Some(stream) => stream,
+            None => self.service.stream(&self.own_stream(resume.stream.clone()))?,
         };
+        self.check_stream_count(stream.name())?;
         let (peer, name) = (self.peer.clone(), stream.name().to_owned());
         let answer = self.ask(&stream, |reply| StreamCommand::ResumeSession { peer, resume, reply }).await?;
         self.now_publishes(name, stream);
@@ -451,13 +466,16 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-async fn why_not_resumable(store: Arc<dyn SessionStore>, id: SessionId) -> ProtocolError {
-    match store.read_session(id).await {
-        Ok(session) => {
-            let message = format!("the session is {} and not being recorded by this server", session.status);
-            ProtocolError::new(ErrorCode::NotResumable, message).with("status", session.status.as_str())
+/// Reads a time before a recording, in seconds.
+fn pre_roll(field: &str, seconds: Option<f64>) -> Result<Option<Duration>, ProtocolError> {
+    let most = PreRoll::MAX_AGE.as_secs_f64();
+    match seconds {
+        None => Ok(None),
+        Some(seconds) if (0.0..=most).contains(&seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
+        Some(_) => {
+            let message = format!("`{field}` is a number of seconds from 0 to {most}");
+            Err(ProtocolError::new(ErrorCode::BadMessage, message))
         }
-        Err(error) => super::recording::storage_error(&error),
     }
 }
 

@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use super::RecordService;
+use super::durable_times::DurableTimes;
 use super::video::{self, VideoUpload};
 use crate::clock::Clock;
 use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, RecordingStatus, VideoFormat};
@@ -52,6 +53,11 @@ pub(super) struct Recording {
     short_frames: u64,
     compaction: Option<JoinHandle<()>>,
     video: Option<VideoUpload>,
+    /// Whose numbers they are, as the store knows it.
+    publisher: Option<String>,
+    /// How often the publisher came back.
+    pub(super) reconnects: u64,
+    durable_times: DurableTimes,
 }
 
 /// What became of an append.
@@ -74,8 +80,60 @@ impl Recording {
         fps: Option<f64>,
         video: Option<VideoFormat>,
     ) -> Result<Self, ProtocolError> {
+        let term = service.inner.store.begin_term(session.id).await.map_err(|error| storage_error(&error))?;
+        let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
+        let video = video.as_ref().and_then(VideoUpload::new);
+        Self::over(service, session, term, fps, point, video)
+    }
+
+    /// Goes on recording a session that another process, or an earlier one, has left: its writer is fenced off.
+    pub(super) async fn reopen(
+        service: &RecordService,
+        id: SessionId,
+        publisher: &str,
+        fps: Option<f64>,
+    ) -> Result<Self, ProtocolError> {
+        let store = &service.inner.store;
+        let told = |error: StoreError| storage_error(&error);
+        let term = store.begin_term(id).await.map_err(told)?;
+        let settled_through = store.set_publisher(id, term, publisher).await.map_err(told)?;
+        // Only now nobody else changes it any more.
+        let session = store.read_session(id).await.map_err(told)?;
+        let point = ResumePoint {
+            skeleton: session.skeleton.clone(),
+            frame_count: session.frame_count,
+            duration: session.duration,
+            settled_through,
+        };
+        let video = match (RecordedVideo::from_metadata(&session.metadata), &service.inner.media) {
+            // One that was joined takes no more pieces.
+            (Some(facts), Some(media)) if session.video_file_path.is_none() => {
+                let stored = media.video_upload_len(id).await;
+                Some(VideoUpload::reopen(facts, stored.map_err(|error| KeepError::from(error).told())?))
+            }
+            _ => None,
+        };
+        let mut recording = Self::over(service, &session, term, fps, point, video)?;
+        recording.stored_through = settled_through;
+        recording.stored_bytes = session.stored_bytes;
+        recording.publisher = Some(publisher.to_owned());
+        recording.reconnects = 1;
+        if session.status == SessionStatus::Paused {
+            let paused = recording.recorder.pause(service.inner.clock.now());
+            paused.map_err(|error| ProtocolError::new(ErrorCode::BadState, error.to_string()))?;
+        }
+        Ok(recording)
+    }
+
+    fn over(
+        service: &RecordService,
+        session: &SessionRecording,
+        term: Term,
+        fps: Option<f64>,
+        point: ResumePoint,
+        video: Option<VideoUpload>,
+    ) -> Result<Self, ProtocolError> {
         let inner = &service.inner;
-        let term = inner.store.begin_term(session.id).await.map_err(|error| storage_error(&error))?;
         let config = RecorderConfig {
             reorder_window: inner.options.reorder_window,
             flush_after: inner.options.flush_after,
@@ -83,7 +141,6 @@ impl Recording {
             ..RecorderConfig::default()
         };
         let bad = |error: SkeletonError| ProtocolError::new(ErrorCode::BadMessage, error.to_string());
-        let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
         let recorder = Recorder::reopen(point, config).map_err(bad)?;
         Ok(Self {
             id: session.id,
@@ -101,8 +158,24 @@ impl Recording {
             stored_bytes: 0,
             short_frames: 0,
             compaction: None,
-            video: video.as_ref().and_then(VideoUpload::new),
+            video,
+            publisher: None,
+            reconnects: 0,
+            durable_times: DurableTimes::default(),
         })
+    }
+
+    /// Notes whose numbers come from now on. Everything under another one's must be stored before.
+    pub(super) async fn set_publisher(&mut self, name: &str) -> Result<(), ProtocolError> {
+        if self.publisher.as_deref() != Some(name) {
+            if let Err(error) = self.store.set_publisher(self.id, self.term, name).await {
+                let error = KeepError::from(error);
+                self.is_lost |= error.is_final();
+                return Err(error.told());
+            }
+            self.publisher = Some(name.to_owned());
+        }
+        Ok(())
     }
 
     /// Starts storing the next batch that is due, if none is under way.
@@ -141,6 +214,10 @@ impl Recording {
         })
     }
 
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     /// Waits for the append under way, for ever if there is none. Dropping the future loses nothing.
     pub(super) async fn appended(&mut self) -> Outcome {
         let Some(append) = &mut self.append else { return pending().await };
@@ -156,6 +233,7 @@ impl Recording {
                 self.stored_bytes = appended.stored_bytes;
                 self.short_frames += batch.chunk.as_ref().map_or(0, |chunk| chunk.frame_count() as u64);
                 self.stored_through = batch.settled_through.or(self.stored_through);
+                self.durable_times.count(&batch, self.clock.now());
                 self.compact_if_worth_it();
                 Outcome::Stored { stored_through: self.stored_through }
             }
@@ -203,7 +281,7 @@ impl Recording {
     /// Takes a piece of video and returns when it is durable.
     pub(super) async fn store_video(&mut self, piece: BinaryVideo) -> Result<(), ProtocolError> {
         let (Some(video), Some(media)) = (&mut self.video, &self.media) else {
-            let message = "this recording was started without `video`";
+            let message = "this recording was started without `video`, or went on after it was put together";
             return Err(ProtocolError::new(ErrorCode::BadState, message));
         };
         if !video.wants(&piece)? {
@@ -223,7 +301,7 @@ impl Recording {
     }
 
     pub(super) fn status_message(&self, stream: &str) -> RecordingStatus {
-        let report = self.recorder.report();
+        let report = self.report();
         RecordingStatus {
             session_id: self.id,
             stream: stream.to_owned(),
@@ -259,15 +337,34 @@ impl Recording {
         }
     }
 
-    /// Closes the session for good: the rest of the frames, the last status, the video as one file.
+    fn report(&self) -> QualityReport {
+        let mut report = self.recorder.report();
+        report.video_stored_bytes = self.video_stored_bytes();
+        report.reconnects = self.reconnects;
+        (report.time_to_durable_p50_ms, report.time_to_durable_p99_ms) = self.durable_times.p50_and_p99_ms();
+        report
+    }
+
+    /// Closes the session: the rest of the frames, the last status, the video as one file, unless `may_go_on`: its pieces are
+    /// left for a publisher that comes back.
     pub(super) async fn finish(
         &mut self,
         status: SessionStatus,
+        may_go_on: bool,
     ) -> Result<(SessionRecording, QualityReport), ProtocolError> {
         self.store_rest().await?;
         self.await_compaction().await;
         let told = |error: StoreError| storage_error(&error);
+        let report = self.report();
+        // Before the last status: a session that tells it is whole.
+        let change = SessionChange { report: Some(report.clone()), ..SessionChange::default() };
+        self.store.update_session(self.id, change).await.map_err(told)?;
         let session = match (&mut self.video, &self.media) {
+            (Some(video), Some(_)) if may_go_on => {
+                let facts = video.conclude(&self.recorder).clone();
+                video::note(&*self.store, self.id, &facts).await.map_err(told)?;
+                self.store.finish(self.id, self.term, status).await.map_err(told)?
+            }
             (Some(video), Some(media)) => {
                 let mut facts = video.conclude(&self.recorder).clone();
                 video::note(&*self.store, self.id, &facts).await.map_err(told)?;
@@ -289,8 +386,6 @@ impl Recording {
             }
             _ => self.store.finish(self.id, self.term, status).await.map_err(told)?,
         };
-        let mut report = self.recorder.report();
-        report.video_stored_bytes = self.video_stored_bytes();
         Ok((session, report))
     }
 

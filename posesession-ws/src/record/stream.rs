@@ -4,6 +4,7 @@ mod actor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use posesession_core::{SessionId, Skeleton, Timestamp};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use super::RecordService;
 use super::live::LiveEvent;
 use super::peer::{ConnectionId, Peer};
 use super::sent::SentFrame;
-use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, ResumeSession, StartRecording};
+use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError, ResumeSession, StartRecording};
 
 /// How many commands may wait for a stream; beyond, connections wait, and with them their senders.
 const COMMAND_QUEUE: usize = 64;
@@ -33,6 +34,7 @@ pub(super) enum StreamCommand {
         take_over: bool,
         skeleton: Option<Skeleton>,
         fps: Option<f64>,
+        pre_roll_max: Option<Duration>,
         reply: oneshot::Sender<Answer>,
     },
     Subscribe {
@@ -61,6 +63,12 @@ pub(super) enum StreamCommand {
     Frame {
         from: ConnectionId,
         frame: SentFrame,
+    },
+    /// Numbers that won't come.
+    Dropped {
+        from: ConnectionId,
+        dropped: FramesDropped,
+        reply: oneshot::Sender<Answer>,
     },
     /// A frame that the connection itself refused.
     Refused {

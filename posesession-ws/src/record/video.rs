@@ -26,6 +26,11 @@ impl VideoUpload {
         Some(Self { noted: facts.clone(), facts, stored_bytes: 0, first_picture: None, stretch: None })
     }
 
+    /// Goes on with a video of which `facts` are noted and so many bytes stored.
+    pub(super) fn reopen(facts: RecordedVideo, stored_bytes: u64) -> Self {
+        Self { noted: facts.clone(), facts, stored_bytes, first_picture: None, stretch: None }
+    }
+
     pub(super) fn stored_bytes(&self) -> u64 {
         self.stored_bytes
     }
@@ -54,9 +59,15 @@ impl VideoUpload {
     pub(super) fn follow(&mut self, recorder: &Recorder) {
         if self.stretch.is_none()
             && let Some(first) = self.first_picture
-            && let Some(stretch) = recorder.clock_stretch_of(first)
         {
-            self.begin(first, stretch);
+            match self.facts.start {
+                Some(start) => self.rejoin(start, first, recorder),
+                None => {
+                    if let Some(stretch) = recorder.clock_stretch_of(first) {
+                        self.begin(first, stretch);
+                    }
+                }
+            }
         }
         let Some(mut last) = self.stretch else { return };
         let known = last.number;
@@ -72,6 +83,19 @@ impl VideoUpload {
         self.stretch = Some(last);
     }
 
+    /// Goes on after a server that knew where the first picture stands, but not how far the clocks were apart at the end:
+    /// what the video has more than session time, at the first frame since then, is to be cut out.
+    fn rejoin(&mut self, start: Timestamp, first: Timestamp, recorder: &Recorder) {
+        let Some(stretch) = recorder.clock_stretches().next() else { return };
+        let cut: i64 = self.facts.cuts.iter().map(|cut| cut.length.as_micros()).fold(0, i64::saturating_add);
+        let video = stretch.streamer.micros_since(first).saturating_sub(cut);
+        let length = video.saturating_sub(stretch.session.micros_since(start));
+        if length != 0 && self.facts.cuts.len() < RecordedVideo::MAX_CUTS {
+            self.facts.cuts.push(VideoCut { at: stretch.session, length: Timestamp::from_micros(length) });
+        }
+        self.stretch = Some(stretch);
+    }
+
     fn begin(&mut self, first: Timestamp, stretch: ClockStretch) {
         self.facts.start = Some(stretch.session.plus_micros(first.micros_since(stretch.streamer)));
         self.stretch = Some(stretch);
@@ -81,6 +105,7 @@ impl VideoUpload {
     pub(super) fn conclude(&mut self, recorder: &Recorder) -> &RecordedVideo {
         self.follow(recorder);
         if self.stretch.is_none()
+            && self.facts.start.is_none()
             && let Some(first) = self.first_picture
         {
             match recorder.clock_stretches().last() {

@@ -6,6 +6,7 @@ mod harness;
 mod frames;
 mod parties;
 mod recording;
+mod resuming;
 mod streaming;
 mod replaying;
 mod reading;

@@ -1,6 +1,8 @@
 //! The actor that owns a stream: everything about it happens here, one thing after the other.
 
 mod publishing;
+mod resuming;
+mod before;
 mod controlling;
 
 use std::collections::HashMap;
@@ -12,6 +14,7 @@ use posesession_core::{PoseData, SessionId, SessionStatus, Skeleton};
 use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 
+use self::before::Before;
 use super::{Control, StreamCommand, StreamHandle};
 use crate::protocol::{Ack, ProtocolError};
 use crate::record::live::LiveEvent;
@@ -30,6 +33,8 @@ pub(super) struct StreamActor {
     is_published: Arc<AtomicBool>,
     skeleton: Option<Arc<Skeleton>>,
     fps: Option<f64>,
+    /// What came while nothing was recorded.
+    before: Before,
     /// Controllers and viewers.
     attached: HashMap<ConnectionId, Attached>,
     recording: Option<Recording>,
@@ -71,6 +76,7 @@ impl StreamActor {
     ) -> Self {
         let next_status = service.inner.clock.now() + service.inner.options.status_every;
         Self {
+            before: Before::new(&service),
             service,
             name: Arc::clone(&handle.name),
             live: handle.live.clone(),
@@ -122,6 +128,10 @@ impl StreamActor {
             let now = self.service.inner.clock.now();
             if let Some(recording) = &mut self.recording {
                 recording.pump(now);
+                if planted!("planted::ack_before_commit") {
+                    let settled = recording.recorder.settled_through();
+                    self.acknowledge(settled);
+                }
             }
         }
     }
@@ -143,9 +153,15 @@ impl StreamActor {
             StreamCommand::Refused { from, frame_number, code } => {
                 self.handle_refused(from, frame_number, code);
             }
+            StreamCommand::Dropped { from, dropped, reply } => {
+                let _gone = reply.send(self.drop_frames(from, &dropped));
+            }
             StreamCommand::Video { from, video } => self.handle_video(from, video).await,
-            StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, reply } => {
+            StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, pre_roll_max, reply } => {
                 let answer = self.publish(peer, publisher, take_over, skeleton, fps).await;
+                if answer.is_ok() {
+                    self.before.keep_for(pre_roll_max);
+                }
                 // A connection that is gone doesn't need its answer.
                 let _gone = reply.send(answer);
             }
@@ -285,7 +301,7 @@ impl StreamActor {
     }
 
     fn forget_recording(&mut self, session: SessionId) {
-        lock(&self.service.inner.recordings).remove(&session);
+        self.service.release(session, &self.name);
         self.publisher.take_if(|publisher| publisher.lost_at.is_some());
     }
 
@@ -311,10 +327,10 @@ impl StreamActor {
         }
     }
 
-    /// Finishes the recording, if there is one, as completed.
+    /// Finishes the recording, if there is one, as interrupted: its publisher may go on with the next server.
     async fn end(mut self) {
         if self.recording.is_some()
-            && let Err(error) = self.stop(SessionStatus::Completed).await
+            && let Err(error) = self.stop(SessionStatus::Interrupted, true).await
         {
             tracing::error!(stream = %self.name, %error, "the recording could not be finished");
         }

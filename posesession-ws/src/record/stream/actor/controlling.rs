@@ -9,7 +9,6 @@ use serde_json::{Map, json};
 use super::{Attached, Control, Publisher, StreamActor};
 use crate::protocol::{ErrorCode, ProtocolError, StartRecording};
 use crate::record::connection::ok_answer;
-use crate::record::lock;
 use crate::record::peer::{ConnectionId, Peer, json_message};
 use crate::record::recording::{Recording, storage_error};
 use crate::record::stream::Answer;
@@ -92,17 +91,24 @@ impl StreamActor {
         };
         let created = self.service.inner.store.create_session(new).await;
         let session = created.map_err(|error| storage_error(&error))?;
-        let recording = Recording::begin(&self.service, &session, self.fps, start.video).await?;
-        if let Some(stream) = lock(&self.service.inner.streams).get(&*self.name) {
-            lock(&self.service.inner.recordings).insert(session.id, stream.clone());
+        let mut recording = Recording::begin(&self.service, &session, self.fps, start.video).await?;
+        if let Some(publisher) = &self.publisher {
+            recording.set_publisher(&publisher.name).await?;
         }
+        let age = start.pre_roll.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let pre_roll = self.before.move_into(&mut recording, age.unwrap_or_default()).await?;
+        self.service.reserve(session.id, &self.name)?;
         self.recording = Some(recording);
         self.attach(&peer).controlling = true;
         self.tell_started(session.id);
         self.tell_status();
-        Ok(
-            json!({ "type": "session_created", "session_id": session.id, "stream": &*self.name, "session": session }),
-        )
+        let mut answer = json!({
+            "type": "session_created", "session_id": session.id, "stream": &*self.name, "session": session,
+        });
+        if start.pre_roll.is_some() {
+            answer["pre_roll"] = json!(pre_roll);
+        }
+        Ok(answer)
     }
 
     pub(super) async fn control(
@@ -127,7 +133,7 @@ impl StreamActor {
                     recording.recorder.mark(now, &label, timestamp).map_err(|error| refused(&error))?;
                 facts.insert("marker".to_owned(), json!(marker));
             }
-            Control::Stop => return self.stop(SessionStatus::Completed).await,
+            Control::Stop => return self.stop(SessionStatus::Completed, false).await,
             Control::Discard => {
                 self.discard().await?;
                 return Ok(ok_answer(facts));
@@ -142,8 +148,8 @@ impl StreamActor {
         Ok(ok_answer(facts))
     }
 
-    /// Ends the recording and stores all of it before the answer.
-    pub(super) async fn stop(&mut self, status: SessionStatus) -> Answer {
+    /// Ends the recording and stores all of it before the answer. One that `may_go_on` keeps the pieces of its video.
+    pub(super) async fn stop(&mut self, status: SessionStatus, may_go_on: bool) -> Answer {
         let now = self.service.inner.clock.now();
         let Some(mut recording) = self.recording.take() else {
             return Err(ProtocolError::new(ErrorCode::NoRecording, "nothing is being recorded"));
@@ -155,7 +161,7 @@ impl StreamActor {
         if let Err(error) = ended {
             tracing::warn!(session = %recording.id, %error, "the recorder had ended before");
         }
-        let finished = recording.finish(status).await;
+        let finished = recording.finish(status, may_go_on).await;
         let (id, stored_through) = (recording.id, recording.stored_through);
         let mut last_status = recording.status_message(&self.name);
         if finished.is_err() {
@@ -197,18 +203,19 @@ impl StreamActor {
         };
         let patience = self.service.inner.options.publisher_patience;
         if alone_since.is_some_and(|since: Duration| now.saturating_sub(since) >= patience)
-            && let Err(error) = self.stop(SessionStatus::Interrupted).await
+            && let Err(error) = self.stop(SessionStatus::Interrupted, false).await
         {
             tracing::error!(stream = %self.name, %error, "the abandoned recording could not be finished");
         }
     }
 }
 
-fn refused(error: &CommandError) -> ProtocolError {
+pub(super) fn refused(error: &CommandError) -> ProtocolError {
     let code = match error {
         CommandError::WrongStatus { .. } => ErrorCode::BadState,
         CommandError::NotPolled { .. } => ErrorCode::Storage,
         CommandError::TooManyMarkers { .. } => ErrorCode::TooLarge,
+        CommandError::BadRange { .. } => ErrorCode::OutOfRange,
         CommandError::SkeletonIsSet { .. } => ErrorCode::KeypointMismatch,
         _ => ErrorCode::BadMessage,
     };

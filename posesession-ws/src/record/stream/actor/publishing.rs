@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use posesession_core::{Accepted, FrameRefusal, IncomingFrame, PoseData, Skeleton};
 use serde_json::{Map, json};
+use uuid::Uuid;
 
+use super::controlling::refused as refused_command;
 use super::{Publisher, StreamActor};
-use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, ResumeSession};
+use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError};
 use crate::record::connection::ok_answer;
 use crate::record::live::{LiveEvent, LiveFrame};
 use crate::record::peer::{ConnectionId, Peer, json_message};
@@ -39,14 +41,13 @@ impl StreamActor {
         } else if !same && self.recording.is_none() {
             self.skeleton = None;
         }
-        if !same && self.recording.is_some() {
-            self.start_numbering().await?;
-        }
-        self.fps = fps.or(self.fps);
         let name = name.unwrap_or_else(|| match &self.publisher {
             Some(publisher) if same => publisher.name.clone(),
-            _ => format!("connection-{}", peer.id.0),
+            // Of a name that it doesn't choose itself, nobody can say later that it is his.
+            _ => format!("connection-{}", Uuid::now_v7().hyphenated()),
         });
+        self.hand_numbers_over(&name, same).await?;
+        self.fps = fps.or(self.fps);
         self.install(peer, name.clone());
         let mut facts = Map::new();
         facts.insert("stream".to_owned(), json!(&*self.name));
@@ -58,29 +59,20 @@ impl StreamActor {
         Ok(ok_answer(facts))
     }
 
-    pub(super) async fn resume_session(&mut self, peer: Peer, resume: ResumeSession) -> Answer {
-        let ResumeSession { session_id, publisher: name, take_over } = resume;
-        if self.recording.as_ref().is_none_or(|recording| recording.id != session_id) {
-            let message = format!("the session {session_id} is not being recorded");
-            return Err(ProtocolError::new(ErrorCode::NotResumable, message));
-        }
-        let same = self.publisher.as_ref().is_some_and(|publisher| publisher.name == name);
-        let busy = self.publisher.as_ref().is_some_and(|p| p.lost_at.is_none() && p.peer.id != peer.id);
-        if busy && !same && !take_over {
-            let message = "another publisher sends poses to this session; `take_over` puts it out";
-            return Err(ProtocolError::new(ErrorCode::StreamBusy, message));
-        }
+    /// Lets the recording, if there is one, go on with the numbers of a publisher: the same as before, or another one.
+    pub(super) async fn hand_numbers_over(&mut self, name: &str, same: bool) -> Result<(), ProtocolError> {
         if !same {
+            self.before.clear();
             self.start_numbering().await?;
         }
-        self.install(peer, name);
-        let stored_through = self.recording.as_ref().and_then(|recording| recording.stored_through);
-        Ok(json!({
-            "type": "session_resumed",
-            "session_id": session_id,
-            "stream": &*self.name,
-            "stored_through": stored_through,
-        }))
+        let Some(recording) = &mut self.recording else { return Ok(()) };
+        let set = recording.set_publisher(name).await;
+        if let Err(error) = &set
+            && recording.is_lost
+        {
+            self.lose(error).await;
+        }
+        set
     }
 
     /// Everything under the old numbers is stored before the new ones start, so that no acknowledgement mixes them up.
@@ -107,7 +99,12 @@ impl StreamActor {
         Ok(())
     }
 
-    fn install(&mut self, peer: Peer, name: String) {
+    pub(super) fn install(&mut self, peer: Peer, name: String) {
+        let comes_back =
+            self.publisher.as_ref().is_some_and(|old| old.name == name && old.peer.id != peer.id);
+        if let Some(recording) = self.recording.as_mut().filter(|_| comes_back) {
+            recording.reconnects += 1;
+        }
         if let Some(old) = &self.publisher
             && old.peer.id != peer.id
         {
@@ -119,7 +116,7 @@ impl StreamActor {
         self.set_publisher(Some(Publisher { peer, name, lost_at: None }));
     }
 
-    fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {
+    pub(super) fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {
         if self.skeleton.as_deref() == Some(&skeleton) {
             return Ok(());
         }
@@ -127,6 +124,8 @@ impl StreamActor {
             let set = recording.recorder.set_skeleton(skeleton.clone());
             set.map_err(|error| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string()))?;
         }
+        // Frames of another skeleton can't be part of the same session.
+        self.before.clear();
         let skeleton = Arc::new(skeleton);
         self.skeleton = Some(Arc::clone(&skeleton));
         let message = json!({ "type": "skeleton", "stream": &*self.name, "skeleton": &*skeleton });
@@ -157,6 +156,20 @@ impl StreamActor {
         }
     }
 
+    /// Settles numbers that won't come. While nothing is recorded there is nothing to settle.
+    pub(super) fn drop_frames(&mut self, from: ConnectionId, dropped: &FramesDropped) -> Answer {
+        if !self.is_publisher(from) {
+            let message = "this connection doesn't publish to the stream";
+            return Err(ProtocolError::new(ErrorCode::NotPublisher, message));
+        }
+        let now = self.service.inner.clock.now();
+        if let Some(recording) = &mut self.recording {
+            let settled = recording.recorder.drop_numbers(now, dropped.first, dropped.last, &dropped.cause);
+            settled.map_err(|error| refused_command(&error))?;
+        }
+        Ok(ok_answer(Map::new()))
+    }
+
     pub(super) fn handle_frame(&mut self, from: ConnectionId, frame: SentFrame) {
         if !self.is_publisher(from) {
             return;
@@ -179,7 +192,8 @@ impl StreamActor {
             }
             Ok(skeleton)
         });
-        let image_kept = self.service.inner.media.is_some() || image.is_empty() || self.recording.is_none();
+        let is_kept = self.recording.is_some() || self.before.is_kept();
+        let image_kept = self.service.inner.media.is_some() || image.is_empty() || !is_kept;
         let checked = if image_kept {
             from_poses
         } else {
@@ -201,7 +215,10 @@ impl StreamActor {
         let shown = viewers.then(|| (pose_data.clone(), image.clone()));
         let recorded = match &mut self.recording {
             None => {
-                self.spare = unless_huge(pose_data);
+                let image = (!image.is_empty()).then_some(image);
+                let mut frame = IncomingFrame { number: frame_number, timestamp, pose_data, image };
+                self.before.take(now, &mut frame);
+                self.spare = unless_huge(frame.pose_data);
                 Ok(())
             }
             Some(recording) => {
