@@ -68,6 +68,7 @@ test-long: $(WEB)/node_modules vision ## The proofs of test-proofs at length; a 
 	POSESESSION_LONG_TESTS=1 cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs -- --nocapture --test-threads=1 | grep -v "^$$"
 	cargo build --release --quiet -p posesession-server
 	POSESESSION_LONG_TESTS=1 scripts/test_browser.sh tests/browser/long_replay.test.mjs
+	POSESESSION_LONG_TESTS=1 cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
 
 pictures: setup vision $(WEB)/node_modules ## Take README's pictures of the pages anew, from a real run
 	cargo build --release --quiet -p posesession-server

@@ -139,6 +139,11 @@ fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("it is a number"))
 }
 
+/// Whether hours may be taken.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("POSESESSION_LONG_TESTS").is_some_and(|long| long == "1")
+}
+
 #[test]
 fn no_seed_breaks_the_promise() {
     let skeleton = Skeleton::infer(1, 2).unwrap();
@@ -148,6 +153,7 @@ fn no_seed_breaks_the_promise() {
     }
     let seeds = match number_from_environment("POSE_SEEDS") {
         Some(seeds) => seeds,
+        None if is_long() => 10_000_000,
         None if cfg!(debug_assertions) => 2_000,
         None => 100_000,
     };

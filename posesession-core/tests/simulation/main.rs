@@ -2,7 +2,7 @@
 //! committed: the real recorder and the real client's buffer, all else as small as it can be.
 //!
 //! `cargo test --release -p posesession-core --test simulation` runs 100,000 seeds of some 1,000 events and every interleaving of
-//! eight steps; a debug build does less. `POSE_SEED=n` runs one seed alone, `POSE_SEEDS=10000000` that many.
+//! sixteen steps; a debug build does less, and `POSESESSION_LONG_TESTS=1` takes hours. `POSE_SEED=n` runs one seed alone.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 

@@ -63,6 +63,9 @@ impl Server {
         let term = store.begin_term();
         let durable = store.set_publisher(term, publisher).unwrap();
         let point = store.resume_point();
+        let mut history = term;
+        mix(&mut history, point.frame_count);
+        mix(&mut history, durable.map_or(u64::MAX, |number| number));
         let mut recorder = Recorder::reopen(point, config).unwrap();
         recorder.set_skeleton(skeleton.clone()).unwrap();
         Self {
@@ -72,7 +75,7 @@ impl Server {
             connection: None,
             durable,
             waiting: VecDeque::new(),
-            history: term,
+            history,
             frame: IncomingFrame {
                 number: None,
                 timestamp: posesession_core::Timestamp::ZERO,

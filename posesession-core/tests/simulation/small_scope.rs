@@ -125,7 +125,11 @@ fn extend(path: &Path, planted: Planted, skeleton: &Skeleton, next: &Next) -> Re
 
 #[test]
 fn no_interleaving_of_a_few_steps_breaks_the_promise() {
-    let depth = if cfg!(debug_assertions) { 8 } else { 16 };
+    let depth = match super::chance::is_long() {
+        true => 19,
+        false if cfg!(debug_assertions) => 8,
+        false => 16,
+    };
     match explore(depth, Planted::Nothing) {
         Ok(states) => println!(
             "proof: small scope: {states} states, every interleaving of {depth} steps, 0 broken promises"
