@@ -111,6 +111,9 @@ async fn fill_up(what: &str) {
         storage.close().await;
         let health = reqwest::get(format!("http://{}/healthz", program.address)).await.unwrap();
         assert_eq!(health.status(), 200);
+        let health: serde_json::Value = health.json().await.unwrap();
+        assert_eq!(health["durable"], false, "it lies in memory: {health}");
+        assert!(health["not_durable_because"].as_str().unwrap().contains("tmpfs"), "{health}");
         // There is room again: something was deleted, or the disk grew.
         if round + 1 < ROUNDS {
             std::fs::remove_file(ballast).unwrap();

@@ -49,11 +49,10 @@ async fn stream_until_killed(program: Program, drawn: u64) -> Vec<Promise> {
     let total = Total::default();
     let mut streamers = JoinSet::new();
     for place in 0..STREAMERS {
-        let (address, total) = (program.address.clone(), total.clone());
+        // The last one has images, too.
+        let source = Source::new(place, if place + 1 == STREAMERS { 300 } else { 0 });
+        let mut streamer = Streamer::start(&program.address, source, &total).await.unwrap();
         streamers.spawn(async move {
-            // The last one has images, too.
-            let source = Source::new(place, if place + 1 == STREAMERS { 300 } else { 0 });
-            let mut streamer = Streamer::start(&address, source, &total).await.unwrap();
             while streamer.send(10).await {}
             streamer.promise
         });

@@ -27,9 +27,10 @@ async fn restarts_and_cut_connections_of_postgres_take_nothing_that_was_acknowle
     let is_over = Arc::new(AtomicBool::new(false));
     let mut streamers = JoinSet::new();
     for place in 0..STREAMERS {
-        let (address, total, is_over) = (program.address.clone(), total.clone(), Arc::clone(&is_over));
+        // All are there before the first restart: a recording can't be started meanwhile.
+        let mut streamer = Streamer::start(&program.address, Source::new(place, 0), &total).await.unwrap();
+        let is_over = Arc::clone(&is_over);
         streamers.spawn(async move {
-            let mut streamer = Streamer::start(&address, Source::new(place, 0), &total).await.unwrap();
             while !is_over.load(Ordering::Relaxed) {
                 assert!(streamer.send(10).await, "the server stays up");
             }
