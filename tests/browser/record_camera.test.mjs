@@ -52,7 +52,7 @@ describe("the recording page and its camera", { timeout: 900_000 }, () => {
       const id = await record(page);
       cable.pull();
       await waitForState(page, { connection: "lost" });
-      assert.match((await page.textContent("#alarm [role=alert]")) ?? "", /Connection lost.*goes on by itself, with a gap/);
+      assert.match((await page.textContent("#alarm [role=alert]")) ?? "", /Connection lost.*keeps the poses.*goes on by itself/);
       await screenshot(page, "record-camera-connection-lost");
       await waitForNumber(page, "framesNotSent", 5);
       cable.plug();

@@ -6,6 +6,7 @@ import { CommandSocket, socketUrl } from "./command_socket.js";
 import { Emitter } from "./emitter.js";
 import { PosesessionError } from "./errors.js";
 import { frameFromJson } from "./json_frame.js";
+import { UnackedFrames, UnackedVideo } from "./unacked_frames.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
@@ -23,7 +24,8 @@ import { frameFromJson } from "./json_frame.js";
  *
  * @typedef {object} FrameNotSent
  * @property {number} frame_number
- * @property {"not_connected" | "backpressure"} reason
+ * @property {"not_connected" | "backpressure" | "overflow" | "not_resumed"} reason `overflow`: it gave way to others that are kept;
+ *   `not_resumed`: it was kept for a recording that cannot be taken up again
  * @property {number} frames_not_sent how many so far
  *
  * @typedef {object} StartRecording
@@ -53,17 +55,23 @@ import { frameFromJson } from "./json_frame.js";
  * @property {string} [url] `/ws/pose` of the page's own server when absent
  * @property {number} [max_buffered_bytes] frames are not sent while more than this waits in the socket
  * @property {number} [max_buffered_video_bytes] video ends when more than this waits in the socket
+ * @property {Partial<import("./unacked_frames.js").UnackedLimits>} [keep] how much is kept of what is not acknowledged
  * @property {OpenSocket} [openSocket]
  */
 
 const MIB = 1024 * 1024;
 const VIDEO_PIECE_BYTES = MIB;
+/** Answers that say that a recording is over. */
+const GONE = ["not_resumable", "session_not_found", "no_recording"];
 
 /**
  * Publishes poses, controls recordings and watches streams, in any mix.
  *
  * Objects keep the field names of the wire (`frame_number`); methods are its commands in camel case. A command's promise
  * resolves with its answer and rejects with a `PosesessionError` that carries the server's code.
+ *
+ * While a stream with a named `publisher` is recorded, frames and video are kept until the server has stored them, and after
+ * a lost connection `connect`, `publish` and `resumeSession` send them again, in order and before all new ones.
  * @extends {Emitter<RecordEvents>}
  */
 export class RecordClient extends Emitter {
@@ -84,6 +92,17 @@ export class RecordClient extends Emitter {
   #videoBytesSent = 0;
   /** Bytes of the video that have been taken over; a piece that starts elsewhere would leave a hole. */
   #videoEnd = 0;
+  /** Frames of the recording that are not acknowledged; null: nothing of a named publisher is recorded. @type {UnackedFrames | null} */
+  #unacked = null;
+  /** Whose recording is kept; null as long as its start is not answered. @type {string | null} */
+  #keptFor = null;
+  /** Whether a lost connection's frames wait for the recording to be resumed: none may overtake them. */
+  #isHeld = false;
+  /** The lowest number that this connection was not sent. */
+  #unsentFrom = 0;
+  /** The lowest number that no connection was sent. */
+  #newFrom = 0;
+  #unackedVideo = new UnackedVideo();
 
   /** @param {RecordClientOptions} [options] */
   constructor(options = {}) {
@@ -108,9 +127,14 @@ export class RecordClient extends Emitter {
       {
         onMessage: (message) => this.#receive(message),
         onBinary: (message) => this.#receiveBinary(message),
-        onError: (error) => this.emit("error", error),
+        onError: (error) => {
+          // Who has taken the stream over has begun a new numbering.
+          if (error.code === "not_publisher") this.#forget("not_resumed");
+          this.emit("error", error);
+        },
         onClose: (closed) => {
           this.#commands = null;
+          this.#isHeld = this.#unacked !== null;
           refuse(closed);
           this.emit("close", closed);
         },
@@ -134,7 +158,12 @@ export class RecordClient extends Emitter {
     return this.#framesSent;
   }
 
-  /** Frames given to `sendFrame` that were not sent; their numbers are used up, so the server counts them as missing. */
+  /** Frames, and their bytes, that are kept because the server has not acknowledged them. */
+  get unacked() {
+    return { frames: this.#unacked?.length ?? 0, bytes: this.#unacked?.bytes ?? 0, dropped: this.#unacked?.dropped ?? 0 };
+  }
+
+  /** Frames given to `sendFrame` that will not be sent; their numbers are used up, so the server counts them as missing. */
   get frames_not_sent() {
     return this.#framesNotSent;
   }
@@ -151,9 +180,16 @@ export class RecordClient extends Emitter {
    */
   async publish(options = {}) {
     const answer = await this.#request("publish", options);
-    this.#stream = options.stream ?? DEFAULT_STREAM;
+    const stream = options.stream ?? DEFAULT_STREAM;
+    if (options.publisher !== this.#publisher || stream !== this.#stream) this.#forget("not_resumed");
+    this.#stream = stream;
     if (options.publisher === undefined || options.publisher !== this.#publisher) this.#nextFrameNumber = 0;
     this.#publisher = options.publisher;
+    if (answer.session_id) {
+      if (this.#keptFor !== null && this.#keptFor !== answer.session_id) this.#forget("not_resumed");
+      this.#keep(answer.session_id);
+      this.#goOn(answer.stored_through);
+    }
     return answer;
   }
 
@@ -177,10 +213,19 @@ export class RecordClient extends Emitter {
    * Starts a recording; the answer carries its `session_id`.
    * @param {StartRecording} options
    */
-  startRecording(options) {
+  async startRecording(options) {
     this.#videoEnd = 0;
     this.#videoBytesSent = 0;
-    return this.#request("start_recording", { ...options });
+    const isNew = this.#unacked === null;
+    if ((options.stream ?? DEFAULT_STREAM) === this.#stream) this.#keep(null);
+    try {
+      const answer = await this.#request("start_recording", { ...options });
+      if (this.#unacked) this.#keptFor = answer.session_id;
+      return answer;
+    } catch (error) {
+      if (isNew && this.#keptFor === null) this.#forget(null);
+      throw error;
+    }
   }
 
   /** @param {{ session_id?: string }} [options] */
@@ -206,8 +251,11 @@ export class RecordClient extends Emitter {
    * Ends a recording; the answer carries the `session` and its quality `report`.
    * @param {{ session_id?: string }} [options]
    */
-  stopRecording(options = {}) {
-    return this.#request("stop_recording", options);
+  async stopRecording(options = {}) {
+    this.#flush(Infinity);
+    const answer = await this.#request("stop_recording", options);
+    if (answer.session_id === this.#keptFor) this.#forget(null);
+    return answer;
   }
 
   /**
@@ -219,19 +267,35 @@ export class RecordClient extends Emitter {
   }
 
   /**
-   * Takes an own recording up again after a lost connection; the answer carries `stored_through`.
+   * Takes an own recording up again after a lost connection, and sends again what is not stored; the answer carries `stored_through`.
+   *
+   * Where the recording is over, what was kept for it is given up and counted.
    * @param {{ session_id: string, publisher: string, take_over?: boolean }} options
    */
-  resumeSession(options) {
-    return this.#request("resume_session", options);
+  async resumeSession(options) {
+    try {
+      const answer = await this.#request("resume_session", options);
+      if (options.publisher === this.#publisher) {
+        this.#keep(options.session_id);
+        this.#goOn(answer.stored_through);
+      }
+      return answer;
+    } catch (error) {
+      if (error instanceof PosesessionError && GONE.includes(error.code) && options.session_id === this.#keptFor) {
+        this.#unacked?.ack(/** @type {number | undefined} */ (error.details.stored_through));
+        this.#forget("not_resumed");
+      }
+      throw error;
+    }
   }
 
   /**
-   * Sends one frame, unless there is no connection or too much waits in it: then the frame is given up and counted.
+   * Sends one frame, unless there is no connection or too much waits in it: then a recorded frame is kept and sent later, as
+   * far as there is room, and any other is given up and counted.
    *
    * Throws `bad_binary` when the values cannot be shared evenly among the persons.
    * @param {FrameToSend} frame
-   * @returns {boolean} whether it was sent
+   * @returns {boolean} whether it was sent or kept
    */
   sendFrame(frame) {
     const frameNumber = frame.frame_number ?? this.#nextFrameNumber;
@@ -247,11 +311,16 @@ export class RecordClient extends Emitter {
       image: frame.image ?? null,
     });
     this.#nextFrameNumber = frameNumber + 1;
+    if (this.#unacked) {
+      const gone = this.#unacked.push(performance.now() / 1000, frameNumber, message);
+      for (const number of gone) this.#countNotSent(number, "overflow");
+      if (gone.length > 0) this.#tellDropped();
+      this.#flush();
+      return !gone.includes(frameNumber);
+    }
     const commands = this.#commands;
     if (!commands || commands.bufferedBytes > this.#options.max_buffered_bytes) {
-      this.#framesNotSent += 1;
-      const reason = commands ? "backpressure" : "not_connected";
-      this.emit("frame_not_sent", { frame_number: frameNumber, reason, frames_not_sent: this.#framesNotSent });
+      this.#countNotSent(frameNumber, commands ? "backpressure" : "not_connected");
       return false;
     }
     commands.sendBinary(message);
@@ -266,15 +335,20 @@ export class RecordClient extends Emitter {
    * @param {ArrayBuffer | Uint8Array} chunk
    * @param {number} offset of its first byte within the video, bytes
    * @param {number} firstTimestamp of the first video frame, seconds of the streamer's clock
-   * @returns {boolean} whether it was sent
+   * @returns {boolean} whether it was sent or kept
    */
   sendVideo(chunk, offset, firstTimestamp) {
     const bytes = chunk instanceof Uint8Array ? chunk : new Uint8Array(chunk);
     const commands = this.#commands;
-    if (!commands || offset !== this.#videoEnd || commands.bufferedBytes > this.#options.max_buffered_video_bytes) return false;
+    const most = this.#options.max_buffered_video_bytes;
+    const keeps = this.#unacked !== null;
+    const hasRoom = keeps ? this.#unackedVideo.bytes + bytes.length <= most : commands !== null && commands.bufferedBytes <= most;
+    if (offset !== this.#videoEnd || !hasRoom) return false;
     for (let at = 0; at < bytes.length; at += VIDEO_PIECE_BYTES) {
       const piece = bytes.subarray(at, at + VIDEO_PIECE_BYTES);
-      commands.sendBinary(encodeVideo({ stream: this.#stream, offset: offset + at, timestamp: firstTimestamp, bytes: piece }));
+      const message = encodeVideo({ stream: this.#stream, offset: offset + at, timestamp: firstTimestamp, bytes: piece });
+      if (keeps) this.#unackedVideo.push(offset + at + piece.length, message);
+      if (!this.#isHeld) commands?.sendBinary(message);
     }
     this.#videoEnd = offset + bytes.length;
     this.#videoBytesSent = this.#videoEnd;
@@ -284,6 +358,76 @@ export class RecordClient extends Emitter {
   /** Ends the connection. A recording goes on until somebody stops it. */
   close() {
     this.#commands?.close();
+  }
+
+  /** @param {string | null} sessionId */
+  #keep(sessionId) {
+    if (this.#publisher === undefined) return;
+    if (!this.#unacked) {
+      this.#unacked = new UnackedFrames(this.#options.keep);
+      this.#unsentFrom = this.#newFrom = this.#nextFrameNumber;
+    }
+    this.#keptFor = sessionId ?? this.#keptFor;
+  }
+
+  /**
+   * Keeps nothing any more.
+   * @param {"not_resumed" | null} reason why what is left will not be stored; null: it is settled
+   */
+  #forget(reason) {
+    const left = this.#unacked?.from(0) ?? [];
+    this.#unacked = null;
+    this.#keptFor = null;
+    this.#isHeld = false;
+    this.#unackedVideo = new UnackedVideo();
+    if (reason) for (const { number } of left) this.#countNotSent(number, reason);
+  }
+
+  /**
+   * Sends again what a lost connection has left; on one that was not lost, only the acknowledgement counts.
+   * @param {number | null | undefined} storedThrough
+   */
+  #goOn(storedThrough) {
+    this.#unacked?.ack(storedThrough);
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#unsentFrom = 0;
+    this.#tellDropped();
+    this.#flush();
+    for (const message of this.#unackedVideo.messages) this.#commands?.sendBinary(message);
+  }
+
+  /**
+   * Sends what waits, as far as the socket has room.
+   * @param {number} [most] bytes that may wait in the socket
+   */
+  #flush(most = this.#options.max_buffered_bytes) {
+    const commands = this.#commands;
+    if (!this.#unacked || !commands || this.#isHeld) return;
+    for (const { number, message } of this.#unacked.from(this.#unsentFrom)) {
+      if (commands.bufferedBytes > most) return;
+      commands.sendBinary(message);
+      this.#unsentFrom = number + 1;
+      if (number >= this.#newFrom) this.#framesSent += 1;
+      this.#newFrom = Math.max(this.#newFrom, number + 1);
+    }
+  }
+
+  /** Tells what will never come. A server that does not know of it counts the numbers as missing. */
+  #tellDropped() {
+    if (!this.#commands || this.#isHeld) return;
+    for (const range of this.#unacked?.dropped_ranges ?? []) {
+      this.#request("frames_dropped", { ...range, cause: "overflow", stream: this.#stream }).catch(() => {});
+    }
+  }
+
+  /**
+   * @param {number} frameNumber
+   * @param {FrameNotSent["reason"]} reason
+   */
+  #countNotSent(frameNumber, reason) {
+    this.#framesNotSent += 1;
+    this.emit("frame_not_sent", { frame_number: frameNumber, reason, frames_not_sent: this.#framesNotSent });
   }
 
   /**
@@ -308,9 +452,22 @@ export class RecordClient extends Emitter {
         this.emit("frame", frameFromJson(message, this.#skeletons.get(message.stream ?? DEFAULT_STREAM) ?? null));
         break;
       case "recording_status":
-      case "recording_started":
-      case "recording_stopped":
+        if (message.session_id === this.#keptFor) this.#unackedVideo.ack(message.video_stored_bytes ?? 0);
+        this.emit(message.type, message);
+        break;
       case "ack":
+        if (message.publisher === this.#publisher) this.#unacked?.ack(message.stored_through);
+        this.#flush();
+        this.emit("ack", message);
+        break;
+      case "recording_started":
+        if ((message.stream ?? DEFAULT_STREAM) === this.#stream) this.#keep(message.session_id);
+        this.emit(message.type, message);
+        break;
+      case "recording_stopped":
+        if (message.session_id === this.#keptFor) this.#forget(null);
+        this.emit(message.type, message);
+        break;
       case "gap":
         this.emit(message.type, message);
         break;

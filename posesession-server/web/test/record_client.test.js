@@ -143,6 +143,137 @@ test("frames without a connection are counted too, and the numbers go on after c
   assert.equal(decodeFrame(sockets[1].binary[1]).frame_number, 0);
 });
 
+/**
+ * A client whose named publisher is recorded as session `s`.
+ * @param {object} [options]
+ */
+async function recorded(options) {
+  const { client, socket, sockets } = await connected(options);
+  const publishing = client.publish({ publisher: "p1" });
+  socket.answer({ type: "ok" });
+  await publishing;
+  const starting = client.startRecording({ name: "Squat", video: { mime: "video/webm" } });
+  socket.receive({ type: "recording_started", session_id: "s", stream: "default" });
+  socket.answer({ type: "session_created", session_id: "s" });
+  await starting;
+  const again = async () => {
+    const connecting = client.connect();
+    const next = sockets[sockets.length - 1];
+    next.open();
+    next.receive(WELCOME);
+    await connecting;
+    const published = client.publish({ publisher: "p1" });
+    client.sendFrame({ timestamp: 99, values: ONE_KEYPOINT });
+    assert.equal(next.binary.length, 0, "nothing overtakes what is kept");
+    next.answer({ type: "ok" });
+    await published;
+    return next;
+  };
+  return { client, socket, again };
+}
+
+/** @param {import("./fake_socket.js").FakeSocket} socket */
+function numbers(socket) {
+  return socket.binary.filter((message) => new Uint8Array(message)[0] === 1).map((message) => decodeFrame(message).frame_number);
+}
+
+/**
+ * @param {RecordClient} client
+ * @param {number} count
+ */
+function send(client, count) {
+  for (let at = 0; at < count; at += 1) client.sendFrame({ timestamp: at, values: ONE_KEYPOINT });
+}
+
+test("after a lost connection what is not stored is sent again, in order and before all new frames", async () => {
+  const { client, socket, again } = await recorded();
+  send(client, 3);
+  socket.receive({ type: "ack", session_id: "s", publisher: "p1", stored_through: 0 });
+  socket.receive({ type: "ack", session_id: "s", publisher: "another", stored_through: 2 });
+  assert.equal(client.unacked.frames, 2);
+  socket.drop();
+  send(client, 2);
+  const next = await again();
+  const resuming = client.resumeSession({ session_id: "s", publisher: "p1" });
+  next.answer({ type: "session_resumed", session_id: "s", stored_through: 1 });
+  await resuming;
+  send(client, 1);
+  assert.deepEqual(numbers(next), [2, 3, 4, 5, 6]);
+  assert.equal(client.frames_sent, 7, "what is sent again counts once");
+  assert.equal(client.frames_not_sent, 0);
+  const stopping = client.stopRecording();
+  next.answer({ type: "recording_finalized", session_id: "s", session: {}, report: {} });
+  await stopping;
+  assert.deepEqual(client.unacked, { frames: 0, bytes: 0, dropped: 0 });
+});
+
+test("the stream's answer takes a recording up that the server still has", async () => {
+  const { client, socket, again } = await recorded();
+  send(client, 2);
+  socket.drop();
+  const next = await again();
+  const publishing = client.publish({ publisher: "p1" });
+  next.answer({ type: "ok", session_id: "s", stored_through: 0 });
+  await publishing;
+  assert.deepEqual(numbers(next), [1, 2]);
+});
+
+test("recorded frames that meet a full socket wait for it", async () => {
+  const { client, socket } = await recorded({ max_buffered_bytes: 1000 });
+  socket.bufferedAmount = 1001;
+  send(client, 3);
+  assert.deepEqual(numbers(socket), []);
+  socket.bufferedAmount = 0;
+  send(client, 1);
+  assert.deepEqual(numbers(socket), [0, 1, 2, 3]);
+  assert.equal(client.frames_not_sent, 0);
+});
+
+test("frames that give way are counted, and the server is told", async () => {
+  const size = encodeFrame({ timestamp: 0, frame_number: 0, person_ids: [0], values_per_person: 4, values: ONE_KEYPOINT }).byteLength;
+  const { client, socket, again } = await recorded({ keep: { max_bytes: 2 * size } });
+  socket.drop();
+  send(client, 4);
+  const next = await again();
+  const resuming = client.resumeSession({ session_id: "s", publisher: "p1" });
+  next.answer({ type: "session_resumed", session_id: "s", stored_through: null });
+  await resuming;
+  const { id: _id, ...told } = next.last;
+  assert.deepEqual(told, { type: "frames_dropped", first: 0, last: 2, cause: "overflow", stream: "default" });
+  assert.deepEqual(numbers(next), [3, 4]);
+  assert.equal(client.frames_not_sent, 3);
+  next.answer({ type: "error", code: "unknown_type", message: "an older server" });
+  await settled();
+});
+
+test("what was kept for a recording that is over is counted", async () => {
+  const { client, socket, again } = await recorded();
+  send(client, 3);
+  socket.drop();
+  const next = await again();
+  const resuming = client.resumeSession({ session_id: "s", publisher: "p1" });
+  next.answer({ type: "error", code: "not_resumable", message: "it has ended", stored_through: 1 });
+  await assert.rejects(resuming, { code: "not_resumable" });
+  assert.equal(client.frames_not_sent, 2);
+  send(client, 1);
+  assert.deepEqual(numbers(next), [4], "it goes on live");
+});
+
+test("video is kept until it is stored, and sent again", async () => {
+  const { client, socket, again } = await recorded();
+  assert.equal(client.sendVideo(new Uint8Array(10), 0, 0), true);
+  assert.equal(client.sendVideo(new Uint8Array(10), 10, 0), true);
+  socket.receive({ type: "recording_status", session_id: "s", status: "recording", video_stored_bytes: 10 });
+  socket.drop();
+  assert.equal(client.sendVideo(new Uint8Array(10), 20, 0), true);
+  const next = await again();
+  const resuming = client.resumeSession({ session_id: "s", publisher: "p1" });
+  next.answer({ type: "session_resumed", session_id: "s", stored_through: null });
+  await resuming;
+  const pieces = next.binary.filter((message) => new Uint8Array(message)[0] === 2);
+  assert.deepEqual(pieces.map((message) => decodeVideo(message).offset), [10, 20]);
+});
+
 test("video is split into pieces with running offsets", async () => {
   const { client, socket } = await connected();
   const chunk = new Uint8Array(1024 * 1024 + 10).fill(7);

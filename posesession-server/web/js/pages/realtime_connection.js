@@ -14,8 +14,9 @@ import { Emitter } from "../emitter.js";
  * @property {ConnectionChange} change
  */
 
-const FIRST_WAIT_S = 0.5;
-const LONGEST_WAIT_S = 10;
+/** Waits are drawn from 0 to their bound, so that not all pages of a restarted server come at once. */
+const FIRST_BOUND_S = 0.1;
+const LONGEST_BOUND_S = 5;
 /** A recording's status comes twice a second. Seconds are counted by ticks: a page that slept has not heard less. */
 const SILENT_AFTER_TICKS = 4;
 const LOST_AFTER_TICKS = 15;
@@ -78,9 +79,9 @@ export class Connection extends Emitter {
 
   #retryLater() {
     if (this.#retry !== undefined) return;
-    const seconds = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.#failures);
+    const seconds = Math.random() * Math.min(LONGEST_BOUND_S, FIRST_BOUND_S * 2 ** this.#failures);
     this.#failures += 1;
-    this.emit("change", { phase: "lost", text: seconds < 1 ? "Lost, trying again" : `Lost, trying again in ${seconds} s` });
+    this.emit("change", { phase: "lost", text: seconds < 1 ? "Lost, trying again" : `Lost, trying again in ${Math.ceil(seconds)} s` });
     this.#retry = setTimeout(() => this.retryNow(), seconds * 1000);
   }
 

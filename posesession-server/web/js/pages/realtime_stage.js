@@ -103,6 +103,6 @@ export function showConnection({ phase, text }, recorded) {
 
 const CONSEQUENCES = {
   none: "Is the server running, and this device in its network?",
-  camera: "Nothing is recorded until it is back; the recording then goes on by itself, with a gap.",
+  camera: "This page keeps the poses as long as it is open; once the connection is back they are sent, and the recording goes on by itself.",
   remote: "The recording goes on at the server; it cannot be controlled from here until the connection is back.",
 };

@@ -1,0 +1,149 @@
+// @ts-check
+// What a streamer must be able to send again. Numbered frames in, what is not acknowledged yet out.
+
+/**
+ * @typedef {object} UnackedLimits
+ * @property {number} max_bytes the most that the frames may have together
+ * @property {number} max_age the most time between the oldest frame and a new one, seconds
+ * @property {"drop-oldest" | "drop-newest"} overflow what gives way when there is no room: the beginning of an outage, or its end
+ *
+ * @typedef {{ number: number, message: ArrayBuffer, pushed_at: number }} KeptFrame
+ * @typedef {{ first: number, last: number }} DroppedRange
+ */
+
+/** As long as a server waits for its streamer to come back. @type {UnackedLimits} */
+export const USUAL_LIMITS = { max_bytes: 64 * 1024 * 1024, max_age: 600, overflow: "drop-oldest" };
+
+/**
+ * Frames that are not acknowledged: each stays until `ack` covers its number, or until it gives way to another and is counted.
+ *
+ * Frames pushed = acknowledged + dropped + kept, always. It has no clock: `now` is seconds of any clock that only goes on.
+ */
+export class UnackedFrames {
+  #limits;
+  /** In the order of their numbers. @type {KeptFrame[]} */
+  #frames = [];
+  /** @type {DroppedRange[]} */
+  #ranges = [];
+  #bytes = 0;
+  #acked = 0;
+  #dropped = 0;
+
+  /** @param {Partial<UnackedLimits>} [limits] */
+  constructor(limits = {}) {
+    this.#limits = { ...USUAL_LIMITS, ...limits };
+  }
+
+  get length() {
+    return this.#frames.length;
+  }
+
+  get bytes() {
+    return this.#bytes;
+  }
+
+  /** Frames that were acknowledged, and that gave way. */
+  get acked() {
+    return this.#acked;
+  }
+
+  get dropped() {
+    return this.#dropped;
+  }
+
+  /** Numbers that will never come, as far as they are not settled. */
+  get dropped_ranges() {
+    return this.#ranges.map((range) => ({ ...range }));
+  }
+
+  /**
+   * Takes a frame whose number is above all earlier ones. Returns the numbers that gave way for it, its own where it did.
+   * @param {number} now seconds
+   * @param {number} number
+   * @param {ArrayBuffer} message
+   * @returns {number[]}
+   */
+  push(now, number, message) {
+    const size = message.byteLength;
+    const { max_bytes: maxBytes, max_age: maxAge, overflow } = this.#limits;
+    const isFull = () => this.#frames.length > 0 && (this.#bytes + size > maxBytes || now - this.#frames[0].pushed_at > maxAge);
+    if (size > maxBytes || (overflow === "drop-newest" && isFull())) {
+      this.#drop(number);
+      return [number];
+    }
+    /** @type {number[]} */
+    const gone = [];
+    while (isFull()) {
+      const oldest = /** @type {KeptFrame} */ (this.#frames.shift());
+      this.#bytes -= oldest.message.byteLength;
+      this.#drop(oldest.number);
+      gone.push(oldest.number);
+    }
+    this.#frames.push({ number, message, pushed_at: now });
+    this.#bytes += size;
+    return gone;
+  }
+
+  /**
+   * Lets go of all that the other side has settled.
+   * @param {number | null | undefined} storedThrough
+   */
+  ack(storedThrough) {
+    if (storedThrough === null || storedThrough === undefined) return;
+    const after = this.#frames.findIndex(({ number }) => number > storedThrough);
+    const settled = this.#frames.splice(0, after === -1 ? this.#frames.length : after);
+    for (const { message } of settled) this.#bytes -= message.byteLength;
+    this.#acked += settled.length;
+    this.#ranges = this.#ranges.filter(({ last }) => last > storedThrough);
+  }
+
+  /**
+   * The kept frames from a number on, in order.
+   * @param {number} number
+   * @returns {KeptFrame[]}
+   */
+  from(number) {
+    const first = this.#frames.findIndex((kept) => kept.number >= number);
+    return first === -1 ? [] : this.#frames.slice(first);
+  }
+
+  /** @param {number} number */
+  #drop(number) {
+    this.#dropped += 1;
+    const before = this.#ranges.find(({ last }) => last + 1 === number);
+    if (before) before.last = number;
+    else this.#ranges.push({ first: number, last: number });
+  }
+}
+
+/** Pieces of a recording's video that are not stored yet. */
+export class UnackedVideo {
+  /** @type {{ end: number, message: ArrayBuffer }[]} */
+  #pieces = [];
+  #bytes = 0;
+
+  get bytes() {
+    return this.#bytes;
+  }
+
+  /** What is kept, in order. */
+  get messages() {
+    return this.#pieces.map(({ message }) => message);
+  }
+
+  /**
+   * @param {number} end where in the video the piece ends, bytes
+   * @param {ArrayBuffer} message
+   */
+  push(end, message) {
+    this.#pieces.push({ end, message });
+    this.#bytes += message.byteLength;
+  }
+
+  /** @param {number} storedBytes */
+  ack(storedBytes) {
+    while (this.#pieces.length > 0 && this.#pieces[0].end <= storedBytes) {
+      this.#bytes -= this.#pieces.shift()?.message.byteLength ?? 0;
+    }
+  }
+}
