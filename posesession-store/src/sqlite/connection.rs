@@ -136,11 +136,42 @@ fn has_log(db: &Connection) -> Result<bool, Failure> {
 
 fn open_read_only(path: &Path, access: Access) -> Result<Connection, Failure> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match check_read_only(&db, path, access) {
+        Ok(()) => Ok(db),
+        // In a folder where nothing can be made, SQLite finds no room for its locks. If there is no log, nobody is writing.
+        Err(Failure::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+            let db = immutable(path).ok_or(error)?;
+            check_read_only(&db, path, access)?;
+            Ok(db)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Opens a file that can't change, without locks; nothing if a log beside it says that somebody changes it.
+fn immutable(path: &Path) -> Option<Connection> {
+    let text = path.to_str()?;
+    if Path::new(&format!("{text}-wal")).exists() {
+        return None;
+    }
+    let mut uri = "file:".to_owned();
+    for byte in text.bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    connect(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI).ok()
+}
+
+/// Checks that a database is one of ours, and shows it as one of this version.
+fn check_read_only(db: &Connection, path: &Path, access: Access) -> Result<(), Failure> {
     // One transaction: what is looked at is the file at one moment, and it is locked once.
     db.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; BEGIN;")?;
-    let version = usize::try_from(check_origin(&db, path)?).unwrap_or(0);
+    let version = usize::try_from(check_origin(db, path)?).unwrap_or(0);
     // The file may come from anywhere: a view or a trigger in the place of a table could do anything.
-    let found = schema(&db)?;
+    let found = schema(db)?;
     let is_ours = |expected: &Schema| match access {
         Access::ReadOnlyExtended => expected.iter().all(|part| found.contains(part)),
         _ => *expected == found,
@@ -152,7 +183,7 @@ fn open_read_only(path: &Path, access: Access) -> Result<Connection, Failure> {
         db.execute_batch(step)?;
     }
     db.execute_batch("COMMIT; PRAGMA query_only = ON;")?;
-    Ok(db)
+    Ok(())
 }
 
 /// Writes what the database is at this moment into a new, compact file of its own, whoever uses the database meanwhile.
@@ -322,6 +353,22 @@ mod tests {
         assert!(settings_durability(&db).unwrap().because().unwrap().contains("less than 3"));
         db.execute_batch("PRAGMA journal_mode = MEMORY").unwrap();
         assert!(settings_durability(&db).unwrap().because().unwrap().contains("journal_mode is `memory`"));
+    }
+
+    #[test]
+    fn a_file_in_a_folder_that_cannot_be_written_is_read_without_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("50% of #1?.db");
+        drop(open_writer(&path).unwrap());
+        let db = immutable(&path).unwrap();
+        check_read_only(&db, &path, Access::ReadOnly).unwrap();
+        assert!(db.execute("DELETE FROM account", []).is_err());
+        drop(db);
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names, ["50% of #1?.db"], "nothing is made beside it");
+        std::fs::write(folder.path().join("50% of #1?.db-wal"), "").unwrap();
+        assert!(immutable(&path).is_none());
     }
 
     #[test]
