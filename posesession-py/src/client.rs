@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
-use posesession_ws::{ClientError, RecordClient, ReplayClient};
+use posesession_ws::{ClientError, RecordClient, ReplayClient, ServerUrl};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::convert::session_id;
 use crate::errors::{self, bad_argument};
-use crate::record::{AskedEncoding, NativePublication, NativeRecording, Start};
+use crate::record::{AskedEncoding, Buffer, NativePublication, NativeRecording, Start};
 use crate::replay::{Begin, NativeReplay, patience};
 use crate::runtime::wait;
 
@@ -23,6 +23,10 @@ pub(crate) struct NativeClient {
 }
 
 impl NativeClient {
+    fn pose_url(&self) -> ServerUrl {
+        ServerUrl(format!("ws://{}/ws/pose", self.authority))
+    }
+
     /// Waits for a connection as long as it may take.
     async fn connected<C>(
         &self,
@@ -40,7 +44,7 @@ impl NativeClient {
     #[pyo3(signature = (url, timeout=10.0))]
     fn connect(py: Python<'_>, url: &str, timeout: f64) -> PyResult<Self> {
         let client = Self { authority: authority(url)?, timeout: patience(timeout)? };
-        let pose_url = format!("ws://{}/ws/pose", client.authority);
+        let ServerUrl(pose_url) = client.pose_url();
         let greeted = wait(py, async {
             let greeted = client.connected(RecordClient::connect(&pose_url)).await?;
             greeted.close().await
@@ -59,7 +63,7 @@ impl NativeClient {
         format!("http://{}", self.authority)
     }
 
-    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None, max_error=None, codec=None, stream="default", take_over=false))]
+    #[pyo3(signature = (name, *, skeleton=None, description="", metadata=None, fps=None, max_error=None, codec=None, stream="default", take_over=false, buffer_seconds=600.0, buffer_bytes=67_108_864, on_overflow="drop_oldest", stop_seconds=60.0))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn record(
         &self,
@@ -73,17 +77,21 @@ impl NativeClient {
         codec: Option<String>,
         stream: &str,
         take_over: bool,
+        buffer_seconds: f64,
+        buffer_bytes: u64,
+        on_overflow: &str,
+        stop_seconds: f64,
     ) -> PyResult<NativeRecording> {
+        let buffer = Buffer::new(buffer_seconds, buffer_bytes, on_overflow, stop_seconds)?;
         let encoding = AskedEncoding::new(max_error, codec)?;
         let mut start = Start::new(name, skeleton, description, metadata, fps, encoding)?;
         start.publish.stream = Some(stream.to_owned());
         start.publish.take_over = take_over;
-        let url = format!("ws://{}/ws/pose", self.authority);
-        let connected = self.connected(RecordClient::connect(&url));
-        wait(py, NativeRecording::begin(connected, start, None))?
+        wait(py, NativeRecording::begin_at(self.pose_url(), start, buffer, self.timeout))?
     }
 
-    #[pyo3(signature = (stream, *, skeleton=None, fps=None, take_over=false))]
+    #[pyo3(signature = (stream, *, skeleton=None, fps=None, take_over=false, buffer_seconds=600.0, buffer_bytes=67_108_864, on_overflow="drop_oldest"))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn publish(
         &self,
         py: Python<'_>,
@@ -91,13 +99,16 @@ impl NativeClient {
         skeleton: Option<&Bound<'_, PyAny>>,
         fps: Option<f64>,
         take_over: bool,
+        buffer_seconds: f64,
+        buffer_bytes: u64,
+        on_overflow: &str,
     ) -> PyResult<NativePublication> {
+        let stop_seconds = self.timeout.as_secs_f64();
+        let buffer = Buffer::new(buffer_seconds, buffer_bytes, on_overflow, stop_seconds)?;
         let mut start = Start::new(String::new(), skeleton, "", None, fps, AskedEncoding::default())?;
         start.publish.stream = Some(stream);
         start.publish.take_over = take_over;
-        let url = format!("ws://{}/ws/pose", self.authority);
-        let connected = self.connected(RecordClient::connect(&url));
-        wait(py, NativePublication::begin(connected, start))?
+        wait(py, NativePublication::begin_at(self.pose_url(), start, buffer, self.timeout))?
     }
 
     #[pyo3(signature = (id, *, rate=1.0, start=None, end=None, r#loop="none", autoplay=true))]

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::ops::RangeInclusive;
 
 use posesession_server::StorageError;
 use posesession_store::{ImportError, MediaError, ReadError, SessionFileError, StoreError, TransferError};
@@ -12,12 +13,14 @@ use pyo3::import_exception;
 use pyo3::prelude::*;
 
 import_exception!(posesession.errors, BadArgumentError);
+import_exception!(posesession.errors, BufferFullError);
 import_exception!(posesession.errors, ClosedError);
 import_exception!(posesession.errors, ConflictError);
 import_exception!(posesession.errors, ConnectionLostError);
 import_exception!(posesession.errors, CorruptDataError);
 import_exception!(posesession.errors, FrameNotFoundError);
 import_exception!(posesession.errors, FrameRefusedError);
+import_exception!(posesession.errors, FramesLostError);
 import_exception!(posesession.errors, ImportFormatError);
 import_exception!(posesession.errors, NewerSchemaError);
 import_exception!(posesession.errors, NotADatabaseError);
@@ -169,6 +172,12 @@ pub(crate) fn refused(error: &ProtocolError) -> PyErr {
 /// Makes the exception for a frame that is not stored.
 pub(crate) fn refused_frame(code: &str, message: impl ToString) -> PyErr {
     with_code(FrameRefusedError::new_err(message.to_string()), code)
+}
+
+/// Makes the exception for frames that a server was not found to have stored.
+pub(crate) fn frames_lost(message: String, numbers: &[RangeInclusive<u64>]) -> PyErr {
+    let numbers: Vec<(u64, u64)> = numbers.iter().map(|range| (*range.start(), *range.end())).collect();
+    with_attribute(FramesLostError::new_err(message), "numbers", numbers)
 }
 
 /// Notes the protocol's word for an error in its exception.

@@ -6,6 +6,7 @@
 mod incoming;
 mod connection;
 mod frame_stream;
+mod remote;
 pub(crate) mod live_recordings;
 mod publication;
 
@@ -16,19 +17,24 @@ use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
 use posesession_core::{Encoding, MaxError, SessionId, SessionRecording, SessionStatus, Skeleton};
 use posesession_store::SessionStore;
 use posesession_ws::protocol::{Publish, SkeletonRef, StartRecording};
-use posesession_ws::{ClientError, RecordClient, Transport};
+use posesession_ws::{ClientError, RecordClient, ServerUrl, Transport};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
 
 pub(crate) use self::publication::NativePublication;
+pub(crate) use self::remote::Buffer;
 
 use self::connection::{Command, Purpose};
 use self::frame_stream::FrameStream;
+use self::remote::Remote;
 use crate::convert::{timestamp, to_python};
 use crate::errors;
 use crate::place::Place;
 use crate::runtime::wait;
+
+/// A session's facts and its report; nothing if the server's answer got lost.
+type Finished<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// How often is looked whether a recording that was let go of has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -131,6 +137,20 @@ impl NativeRecording {
         }
         Ok(Self { id, frames, place })
     }
+
+    /// Begins a recording at a server elsewhere.
+    pub(crate) async fn begin_at(
+        url: ServerUrl,
+        start: Start,
+        buffer: Buffer,
+        within: Duration,
+    ) -> PyResult<Self> {
+        let remote = Remote::connect(url, &start, buffer, within).await?;
+        let Start { publish, start, skeleton } = start;
+        let id = remote.streamer.start_recording(start).await.map_err(|error| remote.error(error))?;
+        let frames = FrameStream::to_server(remote, publish, skeleton, Purpose::Recording(id));
+        Ok(Self { id, frames, place: None })
+    }
 }
 
 #[pymethods]
@@ -142,7 +162,7 @@ impl NativeRecording {
 
     #[getter]
     fn status(&self) -> &'static str {
-        self.frames.shared().status().as_str()
+        self.frames.status().as_str()
     }
 
     #[getter]
@@ -157,12 +177,27 @@ impl NativeRecording {
 
     #[getter]
     fn stored_through(&self) -> Option<u64> {
-        self.frames.shared().stored_through()
+        self.frames.stored_through()
     }
 
     #[getter]
     fn refused_count(&self) -> u64 {
-        self.frames.shared().refused_count()
+        self.frames.refused_count()
+    }
+
+    #[getter]
+    fn unacked_count(&self) -> u64 {
+        self.frames.figures().unacked
+    }
+
+    #[getter]
+    fn dropped_count(&self) -> u64 {
+        self.frames.figures().dropped
+    }
+
+    #[getter]
+    fn reconnect_count(&self) -> u64 {
+        self.frames.figures().reconnects
     }
 
     #[pyo3(signature = (timestamp, values, track_ids=None, image=None, frame_number=None))]
@@ -182,18 +217,31 @@ impl NativeRecording {
     #[pyo3(signature = (label, timestamp=None))]
     fn mark(&self, py: Python<'_>, label: String, timestamp: Option<f64>) -> PyResult<()> {
         let timestamp = timestamp.map(self::timestamp).transpose()?;
+        if let Some(remote) = self.frames.remote()? {
+            return wait(py, remote.streamer.mark(&label, timestamp))?.map_err(|error| remote.error(error));
+        }
         self.frames.ask(py, |reply| Command::Mark { label, timestamp, reply })
     }
 
     fn pause(&self, py: Python<'_>) -> PyResult<()> {
-        self.frames.ask(py, |reply| Command::Pause { reply })?;
-        self.frames.shared().set_status(SessionStatus::Paused);
+        match self.frames.remote()? {
+            Some(remote) => {
+                wait(py, remote.streamer.pause_recording())?.map_err(|error| remote.error(error))?;
+            }
+            None => self.frames.ask(py, |reply| Command::Pause { reply })?,
+        }
+        self.frames.set_status(SessionStatus::Paused);
         Ok(())
     }
 
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.frames.ask(py, |reply| Command::Resume { reply })?;
-        self.frames.shared().set_status(SessionStatus::Recording);
+        match self.frames.remote()? {
+            Some(remote) => {
+                wait(py, remote.streamer.resume_recording())?.map_err(|error| remote.error(error))?;
+            }
+            None => self.frames.ask(py, |reply| Command::Resume { reply })?,
+        }
+        self.frames.set_status(SessionStatus::Recording);
         Ok(())
     }
 
@@ -201,14 +249,23 @@ impl NativeRecording {
         self.frames.flush(py)
     }
 
-    fn stop<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    fn stop<'py>(&self, py: Python<'py>) -> PyResult<Finished<'py>> {
+        if let Some(remote) = self.frames.remote()? {
+            let stopped = wait(py, remote.streamer.stop_recording())?.map_err(|error| remote.error(error))?;
+            self.frames.stored_through();
+            self.frames.set_status(stopped.status.unwrap_or(SessionStatus::Completed));
+            self.frames.end();
+            let Some(finalized) = stopped.finalized else { return Ok((None, None)) };
+            let report = to_python(py, &finalized.report)?;
+            return Ok((Some(to_python(py, &finalized.session)?), Some(report)));
+        }
         let finalized = self.frames.ask(py, |reply| Command::Stop { session: self.id, reply })?;
-        self.frames.shared().set_status(finalized.session.status);
+        self.frames.set_status(finalized.session.status);
         self.frames.end();
-        Ok((to_python(py, &finalized.session)?, to_python(py, &finalized.report)?))
+        Ok((Some(to_python(py, &finalized.session)?), Some(to_python(py, &finalized.report)?)))
     }
 
-    fn interrupt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn interrupt<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(place) = &self.place else {
             // A server has no word for it: it would wait for the streamer to come back.
             return Ok(self.stop(py)?.0);
@@ -216,13 +273,18 @@ impl NativeRecording {
         self.frames.commands()?;
         self.frames.end();
         let session = wait(py, ended(&**place.store(), self.id))?.map_err(errors::store)?;
-        self.frames.shared().set_status(session.status);
-        to_python(py, &session)
+        self.frames.set_status(session.status);
+        to_python(py, &session).map(Some)
     }
 
     fn discard(&self, py: Python<'_>) -> PyResult<()> {
-        self.frames.ask(py, |reply| Command::Discard { session: self.id, reply })?;
-        self.frames.shared().set_status(SessionStatus::Interrupted);
+        match self.frames.remote()? {
+            Some(remote) => {
+                wait(py, remote.streamer.discard_recording())?.map_err(|error| remote.error(error))?;
+            }
+            None => self.frames.ask(py, |reply| Command::Discard { session: self.id, reply })?,
+        }
+        self.frames.set_status(SessionStatus::Interrupted);
         self.frames.end();
         Ok(())
     }

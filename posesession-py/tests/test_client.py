@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from relay import Relay
 from support import record, squat, walk
 
 import posesession as ps
@@ -106,7 +107,7 @@ def test_nobody_there() -> None:
 
 def test_a_server_that_stops_is_noticed(server: ps.Server) -> None:
     client = server.connect()
-    recording = client.record("Cut off", skeleton="mediapipe_33")
+    recording = client.record("Cut off", skeleton="mediapipe_33", stop_seconds=1.0)
     recording.push(0.0, squat(1)[1][0])
     recording.flush()
     server.stop()
@@ -115,6 +116,58 @@ def test_a_server_that_stops_is_noticed(server: ps.Server) -> None:
         recording.stop()
     with pytest.raises(ConnectionError):
         client.sessions()
+
+
+def test_a_recording_survives_lost_connections(server: ps.Server) -> None:
+    relay = Relay(server.url)
+    times, values = squat(120)
+    with ps.connect(relay.url).record("Bumpy", skeleton="mediapipe_33") as recording:
+        for n, (time, keypoints) in enumerate(zip(times, values)):
+            recording.push(time, keypoints)
+            if n % 40 == 20:
+                recording.flush()
+                relay.cut()
+        recording.flush()
+        assert (recording.stored_through, recording.unacked_count, recording.dropped_count) == (119, 0, 0)
+        assert recording.reconnect_count > 0
+    session = server.connect().session(recording.session_id)
+    np.testing.assert_array_equal(session.keypoints[:, 0], values)
+
+
+def test_what_gives_way_while_the_server_is_away_is_warned_of(server: ps.Server) -> None:
+    relay = Relay(server.url)
+    keypoints = squat(1)[1][0]
+    recording = ps.connect(relay.url).record("Full", skeleton="mediapipe_33", buffer_bytes=10_000, stop_seconds=1.0)
+    recording.push(0.0, keypoints)
+    recording.flush()
+    relay.close()
+    with pytest.warns(RuntimeWarning, match="the buffer is full"):
+        for n in range(1, 2_000):
+            recording.push(n / 30, keypoints)
+            if recording.dropped_count:
+                break
+    relay.open()
+    recording.flush()
+    assert recording.dropped_count > 0
+
+
+def test_a_full_buffer_may_raise(server: ps.Server) -> None:
+    relay = Relay(server.url)
+    keypoints = squat(1)[1][0]
+    recording = ps.connect(relay.url).record(
+        "Full", skeleton="mediapipe_33", buffer_bytes=10_000, on_overflow="raise", stop_seconds=0.5
+    )
+    recording.push(0.0, keypoints)
+    recording.flush()
+    relay.close()
+    with pytest.raises(ps.errors.BufferFullError):
+        for n in range(1, 2_000):
+            recording.push(n / 30, keypoints)
+    with pytest.raises(ps.errors.FramesLostError) as caught:
+        recording.stop()
+    assert caught.value.numbers[0][0] == 1
+    with pytest.raises(ps.errors.BadArgumentError, match="on_overflow"):
+        ps.connect(server.url).record("Full", on_overflow="explode")  # type: ignore[arg-type]
 
 
 def test_copies_of_remote_sessions(server: ps.Server, store: ps.Store) -> None:

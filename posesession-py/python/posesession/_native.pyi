@@ -239,6 +239,18 @@ class NativeRecording:
 
     @property
     def refused_count(self) -> int: ...
+    @property
+    def unacked_count(self) -> int:
+        """How many frames a server elsewhere has yet to acknowledge; 0 of a store."""
+
+    @property
+    def dropped_count(self) -> int:
+        """How many frames gave way to a full buffer; 0 of a store."""
+
+    @property
+    def reconnect_count(self) -> int:
+        """How many connections followed one that broke; 0 of a store."""
+
     def push(
         self,
         timestamp: float,
@@ -266,10 +278,12 @@ class NativeRecording:
     def flush(self) -> None:
         """Wait until all that was pushed is durable."""
 
-    def stop(self) -> tuple[_Facts, dict[str, Any]]:
-        """End the recording and return the session's facts and the quality report. All that was pushed is durable."""
+    def stop(self) -> tuple[_Facts | None, dict[str, Any] | None]:
+        """End the recording and return the session's facts and the quality report. All that was pushed is durable. None if a server has
+        ended it and its answer got lost.
+        """
 
-    def interrupt(self) -> _Facts:
+    def interrupt(self) -> _Facts | None:
         """End the recording as `interrupted`, keeping its frames: what a `with` block does on an exception. A server stops it instead."""
 
     def discard(self) -> None:
@@ -295,6 +309,18 @@ class NativePublication:
 
     @property
     def refused_count(self) -> int: ...
+    @property
+    def unacked_count(self) -> int:
+        """How many frames a server elsewhere has yet to acknowledge; 0 of a store."""
+
+    @property
+    def dropped_count(self) -> int:
+        """How many frames gave way to a full buffer; 0 of a store."""
+
+    @property
+    def reconnect_count(self) -> int:
+        """How many connections followed one that broke; 0 of a store."""
+
     def push(
         self,
         timestamp: float,
@@ -383,8 +409,12 @@ class NativeClient:
         codec: str | None = None,
         stream: str = "default",
         take_over: bool = False,
+        buffer_seconds: float = 600.0,
+        buffer_bytes: int = 67_108_864,
+        on_overflow: Literal["drop_oldest", "drop_newest", "raise"] = "drop_oldest",
+        stop_seconds: float = 60.0,
     ) -> NativeRecording:
-        """Publish a stream and record it."""
+        """Publish a stream and record it, over as many connections as it takes."""
 
     def publish(
         self,
@@ -393,6 +423,9 @@ class NativeClient:
         skeleton: str | dict[str, Any] | None = None,
         fps: float | None = None,
         take_over: bool = False,
+        buffer_seconds: float = 600.0,
+        buffer_bytes: int = 67_108_864,
+        on_overflow: Literal["drop_oldest", "drop_newest", "raise"] = "drop_oldest",
     ) -> NativePublication:
         """Publish a stream that others may record."""
 

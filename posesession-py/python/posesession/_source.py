@@ -13,6 +13,7 @@ Facts: TypeAlias = dict[str, Any]
 LoopMode = Literal["none", "loop", "ping_pong"]
 FileFormat = Literal["sqlite", "jsonl", "csv", "csv-long"]
 Codec = Literal["columnar", "bounded", "json"]
+OnOverflow = Literal["drop_oldest", "drop_newest", "raise"]
 
 
 class Arrays(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from posesession import _native
 from posesession._http import Http
 from posesession._remote import RemoteSource
-from posesession._source import Codec, Facts
+from posesession._source import Codec, Facts, OnOverflow
 from posesession.publication import Publication
 from posesession.recording import Recording
 from posesession.session import Session
@@ -92,10 +92,16 @@ class Client:
         codec: Codec | None = None,
         stream: str = "default",
         take_over: bool = False,
+        buffer_seconds: float = 600.0,
+        buffer_bytes: int = 64 << 20,
+        on_overflow: OnOverflow = "drop_oldest",
+        stop_seconds: float = 60.0,
     ) -> Recording:
         """Publishes a stream and records it; the server's pages show it live meanwhile. Arguments as those of `Store.record`.
 
-        `stream`: its name. `take_over`: also if another program publishes it.
+        Lost connections are made anew, and what the server hasn't acknowledged is sent again. `stream`: its name. `take_over`: also if
+        another program publishes it. `buffer_seconds`, `buffer_bytes`: how much is kept while the server is away. `on_overflow`: what
+        gives way then; with ``"raise"`` `push` raises `BufferFullError`. `stop_seconds`: how long `Recording.stop` may take.
 
         Raises:
             ServerRefusedError: As its `code` says: ``stream_busy``, ``already_recording``...
@@ -111,6 +117,10 @@ class Client:
             codec=codec,
             stream=stream,
             take_over=take_over,
+            buffer_seconds=buffer_seconds,
+            buffer_bytes=buffer_bytes,
+            on_overflow=on_overflow,
+            stop_seconds=stop_seconds,
         )
         return Recording(native, self.session)
 
@@ -121,16 +131,29 @@ class Client:
         skeleton: str | Skeleton | dict[str, Any] | None = None,
         fps: float | None = None,
         take_over: bool = False,
+        buffer_seconds: float = 600.0,
+        buffer_bytes: int = 64 << 20,
+        on_overflow: OnOverflow = "drop_oldest",
     ) -> Publication:
         """Publishes a stream without recording it: the server's pages show it live, and anybody may record it.
 
-        `fps`: the rate that gaps are judged by until it is measured. `take_over`: also if another program publishes it.
+        `fps`: the rate that gaps are judged by until it is measured. `take_over`: also if another program publishes it. The rest as
+        `record` has it: while somebody records the stream, nothing of it is lost with a connection.
 
         Raises:
             ServerRefusedError: As its `code` says: ``stream_busy``...
         """
         facts = skeleton.to_dict() if isinstance(skeleton, Skeleton) else skeleton
-        return Publication(self._native.publish(stream, skeleton=facts, fps=fps, take_over=take_over))
+        native = self._native.publish(
+            stream,
+            skeleton=facts,
+            fps=fps,
+            take_over=take_over,
+            buffer_seconds=buffer_seconds,
+            buffer_bytes=buffer_bytes,
+            on_overflow=on_overflow,
+        )
+        return Publication(native)
 
     def restore(self, id: str) -> Session:
         """Brings back a session that was deleted and not erased yet.

@@ -15,6 +15,7 @@ from __future__ import annotations
 __all__ = [
     "BadArgumentError",
     "BadShapeError",
+    "BufferFullError",
     "ClosedError",
     "ComponentNotFoundError",
     "ConflictError",
@@ -22,6 +23,7 @@ __all__ = [
     "CorruptDataError",
     "FrameNotFoundError",
     "FrameRefusedError",
+    "FramesLostError",
     "ImportFormatError",
     "KeypointNotFoundError",
     "MissingDependencyError",
@@ -90,6 +92,17 @@ class FrameRefusedError(PosesessionError, ValueError):
     """A frame was not stored; the recording goes on. `code` says why: ``late``, ``conflict``, ``keypoint_mismatch``..."""
 
     code: str = ""
+
+
+class BufferFullError(PosesessionError, BufferError):
+    """The server is away, the buffer is full, and ``on_overflow="raise"``: the frame was not taken, and may be pushed again."""
+
+
+class FramesLostError(PosesessionError, ConnectionError):
+    """The recording ended without its server: `numbers` are those of the frames that are not known to be stored."""
+
+    numbers: list[tuple[int, int]] = []
+    """First and last number of each range."""
 
 
 class RecordingStateError(PosesessionError, RuntimeError):

@@ -41,6 +41,26 @@ class FrameStream:
         unless `push` says otherwise."""
         return self._frames.stored_through
 
+    @property
+    def refused_count(self) -> int:
+        """How many frames were refused, and are not stored."""
+        return self._frames.refused_count
+
+    @property
+    def unacked_count(self) -> int:
+        """How many frames a server has yet to acknowledge; they are kept, and sent again if the connection breaks."""
+        return self._frames.unacked_count
+
+    @property
+    def dropped_count(self) -> int:
+        """How many frames gave way because the server was away and the buffer full. The session's report has them, too."""
+        return self._frames.dropped_count
+
+    @property
+    def reconnect_count(self) -> int:
+        """How often the connection to the server broke and was made anew."""
+        return self._frames.reconnect_count
+
     def push(
         self,
         timestamp: float,
@@ -50,7 +70,8 @@ class FrameStream:
         track_ids: ArrayLike | None = None,
         frame_number: int | None = None,
     ) -> None:
-        """Takes a frame. Returns at once, unless storing is 16 MiB behind; what was pushed is durable up to `stored_through`.
+        """Takes a frame. Returns at once, unless storing is 16 MiB behind; what was pushed is durable up to `stored_through`. To a server
+        the limit is `buffer_bytes`; while it is away, nothing waits: frames are kept, and when the buffer is full, `on_overflow` counts.
 
         `timestamp`: seconds of the streamer's own clock; they rise. `keypoints`: ``(K, C)`` of one person or ``(P, K, C)`` of several,
         anything that NumPy makes float32 of; of a skeleton of several components a mapping from their names to such arrays, or
@@ -63,6 +84,8 @@ class FrameStream:
             NonFiniteError: A number is infinite, or too large for float32.
             BadArgumentError: The time or another argument is malformed.
             FrameRefusedError: The frame is not stored; the recording goes on.
+            BufferFullError: The server is away, the buffer is full, and ``on_overflow="raise"``.
+            FramesLostError: The recording ended without its server; `numbers` says which frames are not stored.
             RecordingStateError: It has ended.
         """
         try:

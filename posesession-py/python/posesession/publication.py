@@ -32,11 +32,6 @@ class Publication(FrameStream):
         """The session that the stream is recorded into now; None while nobody records it."""
         return self._native.session_id
 
-    @property
-    def refused_count(self) -> int:
-        """How many frames the server refused."""
-        return self._native.refused_count
-
     def close(self) -> None:
         """Ends the stream; what was pushed is sent before. Closing twice is fine."""
         self._native.close()

@@ -72,13 +72,18 @@ class Recording(FrameStream):
         self._native.resume()
 
     def stop(self) -> Session:
-        """Ends the recording; returns the session. All that was pushed is durable then.
+        """Ends the recording; returns the session. All that was pushed is durable then, or counted in `report`.
 
         Raises:
             RecordingStateError: It has ended otherwise.
+            FramesLostError: The server didn't come back in time; `numbers` says which frames are not known to be stored.
         """
         facts, self._report = self._native.stop()
-        return self._find_session(str(facts["id"]))
+        session = self._find_session(self.session_id)
+        if facts is None:
+            # The answer got lost on its way, and the server was found to have stopped the recording.
+            self._report = session._facts.get("report")
+        return session
 
     def discard(self) -> None:
         """Ends the recording and erases it."""

@@ -100,6 +100,10 @@ impl Shared {
         self.known().stored_through
     }
 
+    pub(super) fn set_stored_through(&self, through: Option<u64>) {
+        self.known().stored_through = through;
+    }
+
     pub(super) fn refused_count(&self) -> u64 {
         self.known().refused
     }

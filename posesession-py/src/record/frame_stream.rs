@@ -1,16 +1,20 @@
 //! Frames out to the other end of the record protocol: what a recording and a publication have in common.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
 use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
-use posesession_core::Skeleton;
+use posesession_core::{SessionId, SessionStatus, Skeleton};
 use posesession_ws::protocol::{Publish, SkeletonRef};
-use posesession_ws::{ClientError, RecordClient, Transport};
+use posesession_ws::{ClientError, RecordClient, StreamerFigures, Transport};
 use pyo3::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{Command, Purpose, Shared, drive};
 use super::incoming;
+use super::remote::Remote;
 use crate::errors;
 use crate::runtime::{Owner, runtime, wait};
 
@@ -22,6 +26,9 @@ const QUEUE: usize = 64;
 pub(super) struct FrameStream {
     owner: Owner,
     commands: Mutex<Option<mpsc::Sender<Command>>>,
+    /// The way to a server elsewhere; else `commands` lead to this process's own.
+    remote: Option<Remote>,
+    is_open: AtomicBool,
     numbering: Mutex<Numbering>,
     shared: Arc<Shared>,
     publish: Publish,
@@ -50,19 +57,80 @@ impl FrameStream {
         Ok(Self {
             owner: Owner::this_process(),
             commands: Mutex::new(Some(commands)),
+            remote: None,
+            is_open: AtomicBool::new(true),
             numbering: Mutex::new(Numbering { skeleton, ..Numbering::default() }),
             shared,
             publish,
         })
     }
 
-    fn numbering(&self) -> MutexGuard<'_, Numbering> {
-        self.numbering.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sends frames to a server elsewhere.
+    pub(super) fn to_server(
+        remote: Remote,
+        publish: Publish,
+        skeleton: Option<Skeleton>,
+        purpose: Purpose,
+    ) -> Self {
+        Self {
+            owner: Owner::this_process(),
+            commands: Mutex::default(),
+            remote: Some(remote),
+            is_open: AtomicBool::new(true),
+            numbering: Mutex::new(Numbering { skeleton, ..Numbering::default() }),
+            shared: Arc::new(Shared::new(purpose)),
+            publish,
+        }
     }
 
-    /// Returns what the task knows.
-    pub(super) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Returns the way to a server elsewhere, if it is one and takes frames.
+    pub(super) fn remote(&self) -> PyResult<Option<&Remote>> {
+        self.owner.check("recording")?;
+        match &self.remote {
+            Some(_) if !self.is_open.load(Ordering::Acquire) => Err(self.shared.has_ended()),
+            remote => Ok(remote.as_ref()),
+        }
+    }
+
+    pub(super) fn status(&self) -> SessionStatus {
+        self.remote.as_ref().map_or_else(|| self.shared.status(), Remote::status)
+    }
+
+    pub(super) fn set_status(&self, status: SessionStatus) {
+        self.shared.set_status(status);
+        if let Some(remote) = &self.remote {
+            remote.set_status(status);
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.remote.as_ref().map_or_else(|| self.shared.session(), |remote| remote.streamer.session())
+    }
+
+    pub(super) fn stored_through(&self) -> Option<u64> {
+        match &self.remote {
+            Some(remote) => {
+                let through = remote.streamer.stored_through();
+                if through.is_some() {
+                    self.shared.set_stored_through(through);
+                }
+                through.or_else(|| self.shared.stored_through())
+            }
+            None => self.shared.stored_through(),
+        }
+    }
+
+    /// Returns how the frames fared: of those to a server elsewhere all figures, else what was refused.
+    pub(super) fn figures(&self) -> StreamerFigures {
+        self.remote.as_ref().map_or_else(StreamerFigures::default, Remote::figures)
+    }
+
+    pub(super) fn refused_count(&self) -> u64 {
+        self.shared.refused_count() + self.figures().refused
+    }
+
+    fn numbering(&self) -> MutexGuard<'_, Numbering> {
+        self.numbering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn skeleton(&self) -> Option<Skeleton> {
@@ -117,6 +185,9 @@ impl FrameStream {
         image: Option<&[u8]>,
         frame_number: Option<u64>,
     ) -> PyResult<()> {
+        if let Some(remote) = self.remote()? {
+            return self.push_far(py, remote, timestamp, values, track_ids, image, frame_number);
+        }
         let commands = self.commands()?;
         let timestamp = crate::convert::timestamp(timestamp)?;
         let (pose, inferred) = {
@@ -150,8 +221,47 @@ impl FrameStream {
         self.shared.take_refusal().map_or(Ok(()), |refusal| Err(errors::refused(&refusal)))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "they are Python's")]
+    fn push_far(
+        &self,
+        py: Python<'_>,
+        remote: &Remote,
+        timestamp: f64,
+        values: &PyReadonlyArrayDyn<'_, f32>,
+        track_ids: Option<&PyReadonlyArray1<'_, i64>>,
+        image: Option<&[u8]>,
+        frame_number: Option<u64>,
+    ) -> PyResult<()> {
+        let timestamp = crate::convert::timestamp(timestamp)?;
+        let (pose, inferred) = {
+            let numbering = self.numbering();
+            incoming::pose(values, track_ids, numbering.skeleton.as_ref())?
+        };
+        if let Some(skeleton) = inferred {
+            let declared = remote.streamer.declare_skeleton(SkeletonRef::Full(skeleton.clone()));
+            wait(py, declared)?.map_err(|error| remote.error(error))?;
+            self.numbering().skeleton = Some(skeleton);
+        }
+        {
+            let image = image.unwrap_or_default();
+            let mut sent = pin!(remote.streamer.send_frame(frame_number, timestamp, &pose, image));
+            // Most of the time there is room.
+            let sent = match sent.as_mut().now_or_never() {
+                Some(sent) => sent,
+                None => wait(py, sent)?,
+            };
+            sent.map_err(|error| remote.error(error))?;
+        }
+        self.numbering().taken += 1;
+        remote.report(py)
+    }
+
     /// Waits until all that was pushed is durable, or settled otherwise.
     pub(super) fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(remote) = self.remote()? {
+            wait(py, remote.streamer.flush())?.map_err(|error| remote.error(error))?;
+            return remote.report(py);
+        }
         self.commands()?;
         let Some(last) = self.numbering().last else { return Ok(()) };
         if wait(py, self.shared.settled(last))? { Ok(()) } else { Err(self.shared.why_it_ended()) }
@@ -159,6 +269,11 @@ impl FrameStream {
 
     /// Lets go of the task: no more commands. It says goodbye once it has done what it was told.
     pub(super) fn end(&self) {
+        if let Some(remote) = &self.remote
+            && self.is_open.swap(false, Ordering::AcqRel)
+        {
+            remote.streamer.let_go();
+        }
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

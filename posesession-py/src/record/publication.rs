@@ -1,14 +1,16 @@
 //! A stream that somebody else may record, as Python has it: frames in.
 
+use std::time::Duration;
+
 use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
-use posesession_ws::{ClientError, RecordClient, Transport};
+use posesession_ws::ServerUrl;
 use pyo3::prelude::*;
 
 use super::Start;
 use super::connection::Purpose;
 use super::frame_stream::FrameStream;
+use super::remote::{Buffer, Remote};
 use crate::convert::to_python;
-use crate::errors;
 
 /// A stream that is published.
 #[pyclass(frozen, module = "posesession._native")]
@@ -18,18 +20,18 @@ pub(crate) struct NativePublication {
 }
 
 impl NativePublication {
-    /// Begins to publish over a connection.
-    pub(crate) async fn begin<T: Transport + 'static>(
-        connected: impl Future<Output = Result<RecordClient<T>, ClientError>> + Send,
+    /// Begins to publish to a server elsewhere.
+    pub(crate) async fn begin_at(
+        url: ServerUrl,
         start: Start,
+        buffer: Buffer,
+        within: Duration,
     ) -> PyResult<Self> {
-        let mut client = connected.await.map_err(errors::client)?;
+        let remote = Remote::connect(url, &start, buffer, within).await?;
         let Start { publish, skeleton, .. } = start;
-        let answer = client.publish(&publish).await.map_err(errors::client)?;
-        // Somebody may be recording the stream already.
-        let session = answer.get("session_id").and_then(|id| id.as_str()?.parse().ok());
-        let frames = FrameStream::open(client, publish, skeleton, Purpose::Publication { session })?;
-        Ok(Self { frames })
+        let session = remote.streamer.session();
+        let purpose = Purpose::Publication { session };
+        Ok(Self { frames: FrameStream::to_server(remote, publish, skeleton, purpose) })
     }
 }
 
@@ -37,7 +39,7 @@ impl NativePublication {
 impl NativePublication {
     #[getter]
     fn session_id(&self) -> Option<String> {
-        self.frames.shared().session().map(|id| id.to_string())
+        self.frames.session().map(|id| id.to_string())
     }
 
     #[getter]
@@ -52,12 +54,27 @@ impl NativePublication {
 
     #[getter]
     fn stored_through(&self) -> Option<u64> {
-        self.frames.shared().stored_through()
+        self.frames.stored_through()
     }
 
     #[getter]
     fn refused_count(&self) -> u64 {
-        self.frames.shared().refused_count()
+        self.frames.refused_count()
+    }
+
+    #[getter]
+    fn unacked_count(&self) -> u64 {
+        self.frames.figures().unacked
+    }
+
+    #[getter]
+    fn dropped_count(&self) -> u64 {
+        self.frames.figures().dropped
+    }
+
+    #[getter]
+    fn reconnect_count(&self) -> u64 {
+        self.frames.figures().reconnects
     }
 
     #[pyo3(signature = (timestamp, values, track_ids=None, image=None, frame_number=None))]
