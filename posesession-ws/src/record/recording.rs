@@ -49,6 +49,10 @@ pub(super) struct Recording {
     retries: u32,
     /// Whether the session takes no more frames: a batch is lost, so none may follow it.
     pub(super) is_lost: bool,
+    /// The last status that it is to get, once it is being stopped.
+    pub(super) ending: Option<SessionStatus>,
+    /// What the store knows of its status.
+    noted_status: SessionStatus,
     stored_bytes: u64,
     short_frames: u64,
     compaction: Option<JoinHandle<()>>,
@@ -155,6 +159,8 @@ impl Recording {
             append: None,
             retries: 0,
             is_lost: false,
+            ending: None,
+            noted_status: session.status,
             stored_bytes: 0,
             short_frames: 0,
             compaction: None,
@@ -405,14 +411,32 @@ impl Recording {
         }
     }
 
-    /// Erases the session with all that belongs to it.
-    pub(super) async fn discard(mut self) -> Result<(), ProtocolError> {
-        if let Some(append) = self.append.take() {
-            // Whether it was kept or not: it is about to be erased.
-            let _kept_or_not = append.await;
+    /// Notes with the session whether it is paused, so that lists show it. A store that doesn't take it is asked again later.
+    pub(super) async fn note_status(&mut self) {
+        let status = self.recorder.status();
+        if status == self.noted_status || !status.is_live() || self.trouble.is_some() {
+            return;
         }
+        let change = SessionChange { status: Some(status), ..SessionChange::default() };
+        match self.store.update_session(self.id, change).await {
+            Ok(_) => self.noted_status = status,
+            Err(error) => {
+                tracing::warn!(session = %self.id, %error, "the store doesn't note that the recording is {status}");
+            }
+        }
+    }
+
+    /// Returns whether a batch is on its way into the store, or waits to be tried again.
+    pub(super) fn is_storing(&self) -> bool {
+        self.append.is_some()
+    }
+
+    /// Erases the session with all that belongs to it.
+    pub(super) async fn discard(&mut self) -> Result<(), ProtocolError> {
         self.await_compaction().await;
+        // An append under way finds nothing to append to, or is erased with the rest.
         self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
+        self.append = None;
         if let Some(media) = &self.media {
             media.delete_session(self.id).await.map_err(|error| KeepError::from(error).told())?;
         }

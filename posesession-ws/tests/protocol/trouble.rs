@@ -54,15 +54,46 @@ async fn a_store_that_is_gone_does_not_hold_up_a_shutdown_for_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_recording_that_could_not_be_stored_is_not_called_completed() {
+async fn a_recording_that_is_stopped_while_the_store_is_down_ends_once_it_is_back() {
     let house = House::new();
     let mut client = house.connect().await;
-    let session = client.start("failing").await;
-    house.break_media();
+    let session = client.start("patient").await;
     client.frame_with_image(0, 100).await;
-    let answer = client.ask(json!({ "type": "stop_recording" })).await;
-    assert_eq!(answer["code"], "storage", "{answer}");
-    let last = client.kept_of("recording_status").last().copied().cloned().unwrap();
-    assert_eq!(last["status"], "failed", "{last}");
-    assert_eq!(house.store.read_session(session).await.unwrap().status.as_str(), "failed");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.break_media();
+    client.frame_with_image(1, 100).await;
+    for _ in 0..2 {
+        let answer = client.ask(json!({ "type": "stop_recording" })).await;
+        assert_eq!(answer["code"], "storage", "{answer}");
+    }
+    let refused = client.ask(json!({ "type": "start_recording", "name": "next" })).await;
+    assert_eq!(refused["code"], "already_recording", "{refused}");
+    client.frame(2).await;
+    assert_eq!(client.expect("error").await["code"], "no_recording", "it takes no more frames");
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let stored = house.store.read_session(session).await.unwrap();
+    assert_eq!((stored.status.as_str(), stored.frame_count), ("recording", 1), "nothing is given up");
+    house.mend_media();
+    let finalized = client.expect("recording_finalized").await;
+    assert_eq!(finalized["session"]["status"], "completed", "{finalized}");
+    assert_eq!(finalized["report"]["stored"], 2);
+    assert_eq!(house.frames(session).await.len(), 2);
+    assert_eq!(house.records.live_recordings(), 0);
+    client.start("next").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_a_stopping_server_can_not_store_is_left_to_be_gone_on_with() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    let session = client.start("left").await;
+    client.frame_with_image(0, 100).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.break_media();
+    client.frame_with_image(1, 100).await;
+    client.ask(json!({ "type": "mark", "label": "the frame is in" })).await;
+    house.records.shutdown().await;
+    let stored = house.store.read_session(session).await.unwrap();
+    assert_eq!((stored.status.as_str(), stored.frame_count), ("recording", 1));
+    assert_eq!(house.store.interrupt_live_sessions().await.unwrap(), [session]);
 }

@@ -2,6 +2,7 @@
 
 mod publishing;
 mod resuming;
+mod ending;
 mod before;
 mod controlling;
 
@@ -230,7 +231,11 @@ impl StreamActor {
         self.disconnect_those_gone();
         if self.recording.is_some() {
             self.tell_status();
+            self.end_at_last().await;
             self.interrupt_if_abandoned(now).await;
+            if let Some(recording) = &mut self.recording {
+                recording.note_status().await;
+            }
             return false;
         }
         if self.publisher.is_some() || !self.attached.is_empty() {

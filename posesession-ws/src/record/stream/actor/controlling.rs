@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use posesession_core::{CommandError, Encoding, SessionId, SessionStatus};
-use posesession_store::{NewSession, SessionChange, VideoType};
+use posesession_store::{NewSession, VideoType};
 use serde_json::{Map, json};
 
 use super::{Attached, Control, Publisher, StreamActor};
 use crate::protocol::{ErrorCode, ProtocolError, StartRecording};
 use crate::record::connection::ok_answer;
-use crate::record::peer::{ConnectionId, Peer, json_message};
+use crate::record::peer::{ConnectionId, Peer};
 use crate::record::recording::{Recording, storage_error};
 use crate::record::stream::Answer;
 
@@ -139,74 +139,10 @@ impl StreamActor {
                 return Ok(ok_answer(facts));
             }
         }
-        // So that lists show `recording` or `paused`.
-        let change = SessionChange { status: Some(recording.recorder.status()), ..SessionChange::default() };
-        let noted = self.service.inner.store.update_session(id, change).await;
-        noted.map_err(|error| storage_error(&error))?;
+        recording.note_status().await;
         self.attach(peer).controlling = true;
         self.tell_status();
         Ok(ok_answer(facts))
-    }
-
-    /// Ends the recording and stores all of it before the answer. One that `may_go_on` keeps the pieces of its video.
-    pub(super) async fn stop(&mut self, status: SessionStatus, may_go_on: bool) -> Answer {
-        let now = self.service.inner.clock.now();
-        let Some(mut recording) = self.recording.take() else {
-            return Err(ProtocolError::new(ErrorCode::NoRecording, "nothing is being recorded"));
-        };
-        let ended = match status {
-            SessionStatus::Interrupted => recording.recorder.interrupt(now),
-            _ => recording.recorder.finish(now),
-        };
-        if let Err(error) = ended {
-            tracing::warn!(session = %recording.id, %error, "the recorder had ended before");
-        }
-        let finished = recording.finish(status, may_go_on).await;
-        let (id, stored_through) = (recording.id, recording.stored_through);
-        let mut last_status = recording.status_message(&self.name);
-        if finished.is_err() {
-            recording.give_up().await;
-            last_status.status = SessionStatus::Failed;
-        }
-        self.recording = Some(recording);
-        self.acknowledge(stored_through);
-        self.recording = None;
-        self.recording_ended(id);
-        self.tell_all(json_message(&last_status));
-        let (session, report) = finished?;
-        Ok(json!({
-            "type": "recording_finalized",
-            "session_id": id,
-            "session": session,
-            "report": report,
-        }))
-    }
-
-    async fn discard(&mut self) -> Result<(), ProtocolError> {
-        let Some(recording) = self.recording.take() else { return Ok(()) };
-        let id = recording.id;
-        let discarded = recording.discard().await;
-        // There is no last status to tell by: everybody hears that the recording is gone.
-        let stream = &*self.name;
-        let gone =
-            json!({ "type": "recording_stopped", "session_id": id, "stream": stream, "discarded": true });
-        self.tell_all(json_message(&gone));
-        self.forget_recording(id);
-        discarded
-    }
-
-    /// A recording whose publisher doesn't come back ends as `interrupted`.
-    pub(super) async fn interrupt_if_abandoned(&mut self, now: Duration) {
-        let alone_since = match &self.publisher {
-            Some(publisher) => publisher.lost_at,
-            None => self.recording.as_ref().map(|recording| recording.begun_at),
-        };
-        let patience = self.service.inner.options.publisher_patience;
-        if alone_since.is_some_and(|since: Duration| now.saturating_sub(since) >= patience)
-            && let Err(error) = self.stop(SessionStatus::Interrupted, false).await
-        {
-            tracing::error!(stream = %self.name, %error, "the abandoned recording could not be finished");
-        }
     }
 }
 
