@@ -259,7 +259,8 @@ async fn a_session_whose_publisher_stays_away_is_interrupted() {
     let stored = house.store.read_session(session).await.unwrap();
     assert_eq!((stored.status.as_str(), stored.frame_count), ("interrupted", 1));
     let mut camera = house.connect().await;
-    let resume = json!({ "type": "resume_session", "session_id": session, "publisher": "x" });
+    let resume =
+        json!({ "type": "resume_session", "session_id": session, "publisher": "x", "take_over": true });
     assert_eq!(camera.ask(resume).await["type"], "session_resumed", "whoever comes at last is not sent away");
     camera.stop().await;
     let started = camera.ask(json!({ "type": "start_recording", "name": "next" })).await;

@@ -129,7 +129,10 @@ async fn another_publisher_starts_a_new_numbering_of_the_session() {
     tokio::time::sleep(SECOND).await;
     let house = next_server(house);
     let mut other = house.connect().await;
-    let resumed = other.ask(resume(session, "run-2")).await;
+    let mut taken_over = resume(session, "run-2");
+    assert_eq!(other.ask(taken_over.clone()).await["code"], "stream_busy");
+    taken_over["take_over"] = json!(true);
+    let resumed = other.ask(taken_over).await;
     assert_eq!(resumed["stored_through"], Value::Null, "{resumed}");
     for n in 0..5 {
         other.frame(n).await;

@@ -26,7 +26,7 @@ impl StreamActor {
                 let error = ProtocolError::new(ErrorCode::AlreadyRecording, message);
                 return Err(error.with("session_id", recorded.to_string()));
             }
-            None => self.reopen(session_id, &name).await?,
+            None => self.reopen(session_id, &name, take_over).await?,
         }
         self.install(peer, name);
         let Some(recording) = &self.recording else {
@@ -45,20 +45,25 @@ impl StreamActor {
     }
 
     /// Goes on with a session that this process doesn't record.
-    async fn reopen(&mut self, id: SessionId, publisher: &str) -> Result<(), ProtocolError> {
+    async fn reopen(&mut self, id: SessionId, publisher: &str, take_over: bool) -> Result<(), ProtocolError> {
         let told = |error: StoreError| storage_error(&error);
         let store = &self.service.inner.store;
         let session = store.read_session(id).await.map_err(told)?;
+        let progress = store.progress(id).await.map_err(told)?;
         if !(session.status.is_live() || session.status == SessionStatus::Interrupted) {
             let message = format!("the session is {} and takes no more frames", session.status);
             let mut error =
                 ProtocolError::new(ErrorCode::NotResumable, message).with("status", session.status.as_str());
-            let progress = store.progress(id).await.map_err(told)?;
             if progress.publisher.as_deref() == Some(publisher) {
                 // What it says counts as an acknowledgement.
                 error = error.with("stored_through", progress.settled_through);
             }
             return Err(error);
+        }
+        let is_anothers = progress.publisher.is_some_and(|its| its != publisher);
+        if is_anothers && !take_over {
+            let message = "another publisher may come back to this session; `take_over` shuts it out";
+            return Err(ProtocolError::new(ErrorCode::StreamBusy, message));
         }
         if let (Some(own), Some(its)) = (self.skeleton.as_deref(), &session.skeleton)
             && own != its
