@@ -195,12 +195,22 @@ impl Recorder {
         let Some(number) = self.numbering.assign(frame.number) else {
             return Err(self.count(FrameRefusal::NumberTooHigh { number: frame.number }));
         };
+        // What is sent again became what it is when it came first, and isn't counted as sent once more.
+        let is_known = self.numbering.is_known(number);
         if self.status == SessionStatus::Paused {
+            if is_known {
+                self.assembly.stats.duplicate += 1;
+                return Ok(Accepted::Duplicate { number });
+            }
             self.assembly.stats.paused += 1;
             self.settle(number);
             return Ok(Accepted::Paused { number });
         }
         if let Err(refusal) = self.check(frame) {
+            if is_known {
+                self.assembly.stats.late += 1;
+                return Err(refusal);
+            }
             if frame.number.is_some() {
                 self.settle(number);
             }
@@ -225,7 +235,7 @@ impl Recorder {
     }
 
     /// Settles a frame that the shell had to refuse before it could be handed in (unreadable, too large...), and counts it
-    /// under `code`. Without a number it is only counted.
+    /// under `code`. Without a number it is only counted; with one that is settled already, it is late.
     ///
     /// # Errors
     ///
@@ -239,8 +249,13 @@ impl Recorder {
         self.advance(now);
         self.expect_live("refuse a frame")?;
         self.assembly.stats.received += 1;
+        let number = number.filter(|&n| n <= MAX_NUMBER);
+        if number.is_some_and(|number| self.numbering.is_known(number)) {
+            self.assembly.stats.late += 1;
+            return Ok(());
+        }
         self.assembly.stats.count_refused(code);
-        if let Some(number) = number.filter(|&n| n <= MAX_NUMBER) {
+        if let Some(number) = number {
             self.settle(number);
         }
         Ok(())

@@ -323,9 +323,10 @@ impl Sim {
                 let number = offset.map(|offset| self.last_number.saturating_add_signed(offset));
                 self.recorder.refuse(self.now, number, "bad_json").unwrap();
                 self.model.received += 1;
-                self.model.refused += 1;
-                if let Some(number) = number.filter(|&n| n <= Recorder::MAX_NUMBER) {
-                    self.model.push(self.now, number, None);
+                let numbered = number.filter(|&n| n <= Recorder::MAX_NUMBER);
+                match numbered.map(|number| self.model.push(self.now, number, None)) {
+                    Some(Outcome::Late) => self.model.late += 1,
+                    _ => self.model.refused += 1,
                 }
             }
             Op::Pause => {
@@ -401,18 +402,25 @@ impl Sim {
             return;
         };
         if self.recorder.status() == SessionStatus::Paused {
-            model.paused += 1;
-            model.push(self.now, number, None);
-            assert_eq!(outcome, Ok(Accepted::Paused { number }));
             self.last_number = number;
+            // What is known already came before the pause, or is sent again in it.
+            if matches!(model.push(self.now, number, None), Outcome::Late) {
+                model.duplicate += 1;
+                assert_eq!(outcome, Ok(Accepted::Duplicate { number }));
+            } else {
+                model.paused += 1;
+                assert_eq!(outcome, Ok(Accepted::Paused { number }));
+            }
             return;
         }
         let sent = Sent { frame, number };
         let infinite = sent.frame.pose_data.values.iter().any(|value| value.is_infinite());
         if infinite || weight(&sent) > MAX_FRAME_BYTES || self.recorder.duration() == Timestamp::MAX {
-            model.refused += 1;
-            if sent.frame.number.is_some() {
-                model.push(self.now, number, None);
+            let numbered = sent.frame.number.is_some();
+            if numbered && matches!(model.push(self.now, number, None), Outcome::Late) {
+                model.late += 1;
+            } else {
+                model.refused += 1;
             }
             assert!(["non_finite", "too_large", "out_of_range"].contains(&outcome.unwrap_err().code()));
             return;

@@ -104,7 +104,7 @@ impl Recorder {
         self.assembly.mark(self.now, label, at)
     }
 
-    /// Marks that the recording was asked for here: the frames so far came before, from a [`PreRoll`].
+    /// Marks that the recording was asked for here: the frames so far came before, from a [`PreRoll`](super::PreRoll).
     ///
     /// # Errors
     ///
@@ -113,6 +113,18 @@ impl Recorder {
         self.advance(now);
         self.expect_live("mark its start")?;
         self.assembly.mark_started(self.now);
+        Ok(())
+    }
+
+    /// Lets the frames that wait for lower numbers go ahead, and everything be polled at once.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::WrongStatus`] once the recording has ended.
+    pub fn give_up_holes(&mut self, now: Duration) -> Result<(), CommandError> {
+        self.advance(now);
+        self.expect_live("give up holes")?;
+        self.flush();
         Ok(())
     }
 

@@ -129,6 +129,11 @@ impl<T> Numbering<T> {
         }
     }
 
+    /// Returns whether a number is settled, waits, or lies before the first one.
+    pub(super) fn is_known(&self, number: u64) -> bool {
+        self.next.is_some_and(|next| number < next) || self.place_of(number).is_ok()
+    }
+
     /// Returns whether a frame of a higher number came before.
     pub(super) fn is_behind(&self, number: u64) -> bool {
         self.highest.is_some_and(|highest| number < highest)

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use posesession_core::{
-    Batch, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording, SessionStatus,
-    SkeletonError,
+    Batch, CommandError, QualityReport, Recorder, RecorderConfig, ResumePoint, SessionId, SessionRecording,
+    SessionStatus, SkeletonError,
 };
 use posesession_store::{
     Appended, COMPACT_FRAMES, MediaError, MediaStore, RecordedVideo, SessionChange, SessionStore, StoreError,
@@ -182,6 +182,21 @@ impl Recording {
             self.publisher = Some(name.to_owned());
         }
         Ok(())
+    }
+
+    /// Stores everything under the publisher's numbers, then lets another one's start. Returns what the old one's
+    /// acknowledgement is.
+    pub(super) async fn hand_over(
+        &mut self,
+        now: Duration,
+        name: &str,
+    ) -> Result<Option<u64>, ProtocolError> {
+        let wrong = |error: CommandError| ProtocolError::new(ErrorCode::BadState, error.to_string());
+        self.recorder.give_up_holes(now).map_err(wrong)?;
+        self.store_rest().await?;
+        self.set_publisher(name).await?;
+        self.recorder.new_numbering(now).map_err(wrong)?;
+        Ok(self.stored_through.take())
     }
 
     /// Starts storing the next batch that is due, if none is under way.
@@ -398,6 +413,10 @@ impl Recording {
     /// Gives a session whose frames can't be stored its last status; what is stored can be replayed.
     pub(super) async fn give_up(&mut self) {
         self.await_compaction().await;
+        let change = SessionChange { report: Some(self.report()), ..SessionChange::default() };
+        if let Err(error) = self.store.update_session(self.id, change).await {
+            tracing::warn!(session = %self.id, %error, "the store can't keep the report of a recording that failed");
+        }
         if let Err(error) = self.store.finish(self.id, self.term, SessionStatus::Failed).await {
             tracing::warn!(session = %self.id, %error, "the store can't note that the recording failed");
         }
@@ -431,16 +450,16 @@ impl Recording {
         self.append.is_some()
     }
 
-    /// Erases the session with all that belongs to it.
-    pub(super) async fn discard(&mut self) -> Result<(), ProtocolError> {
+    /// Erases the session with all that belongs to it. Returns why its media are left, if so: there is nothing then to which
+    /// they belong.
+    pub(super) async fn discard(&mut self) -> Result<Option<ProtocolError>, ProtocolError> {
         self.await_compaction().await;
         // An append under way finds nothing to append to, or is erased with the rest.
         self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
         self.append = None;
-        if let Some(media) = &self.media {
-            media.delete_session(self.id).await.map_err(|error| KeepError::from(error).told())?;
-        }
-        Ok(())
+        let Some(media) = &self.media else { return Ok(None) };
+        let left = media.delete_session(self.id).await.err();
+        Ok(left.map(|error| KeepError::from(error).told()))
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::SinkExt;
 use posesession_core::{MarkerKind, SessionStatus};
-use posesession_store::{MediaStore, SessionStore};
+use posesession_store::{MediaStore, MemoryStore, SessionStore};
 use posesession_ws::protocol::BinaryVideo;
-use posesession_ws::{Message, RecordOptions, RecordService};
+use posesession_ws::{Message, RecordOptions, RecordService, in_process};
 use serde_json::{Value, json};
+use watched_store::WatchedStore;
 
 use crate::harness::{Client, House, session_id};
 
@@ -296,4 +297,112 @@ async fn a_recording_starts_before_it_is_asked_for() {
             assert_eq!(camera.ask(command).await["code"], "bad_message");
         }
     }
+}
+
+/// A server over a store that can be told to fail, and a client of it.
+async fn over(store: &Arc<WatchedStore>) -> (RecordService, Client) {
+    let service = RecordService::new(store.clone(), None, RecordOptions::default());
+    let client = connect(&service).await;
+    (service, client)
+}
+
+async fn connect(service: &RecordService) -> Client {
+    let (server_end, client_end) = in_process(1024);
+    let served = service.clone();
+    tokio::spawn(async move { served.serve(server_end).await });
+    let mut client = Client::over(client_end);
+    assert_eq!(client.next().await["type"], "welcome");
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_that_fails_leaves_the_old_numbers_as_they_were() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    let session = camera.start("not taken over").await;
+    for n in 0..10 {
+        camera.frame(n).await;
+    }
+    camera.ask(json!({ "type": "mark", "label": "all frames are in" })).await;
+    drop(camera);
+    let mut other = connect(&service).await;
+    store.fail_next("set_publisher");
+    let taken = other.ask(json!({ "type": "publish", "publisher": "run-2", "take_over": true })).await;
+    assert_eq!(taken["code"], "storage", "{taken}");
+    let mut camera = connect(&service).await;
+    let published = publish(&mut camera, "run-1").await;
+    assert_eq!(published["stored_through"], 9, "{published}");
+    for n in 5..15 {
+        camera.frame(n).await;
+    }
+    let finalized = camera.stop().await;
+    assert_eq!(finalized["session"]["frame_count"], 15, "none is stored twice: {finalized}");
+    assert_eq!(finalized["report"]["duplicate"], 5);
+    assert_eq!(store.read_session(session).await.unwrap().status, SessionStatus::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_can_not_begin_leaves_nothing_behind() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    for method in ["begin_term", "set_publisher"] {
+        store.fail_next(method);
+        let id = "0190a5e4-7c3a-7000-8000-3f2b1c9d4e5f";
+        let start = json!({ "type": "start_recording", "name": "x", "session_id": id });
+        assert_eq!(camera.ask(start).await["code"], "storage");
+        assert_eq!(service.live_recordings(), 0);
+        assert!(store.list_sessions(&Default::default()).await.unwrap().sessions.is_empty());
+    }
+    let id = camera.start("begins").await;
+    store.fail_next("erase_session");
+    let kept = camera.ask(json!({ "type": "discard_recording" })).await;
+    assert_eq!(kept["code"], "storage");
+    camera.frame(0).await;
+    assert_eq!(camera.stop().await["session"]["frame_count"], 1, "it goes on");
+    store.fail_next("update_session");
+    let next = camera.start("paused").await;
+    camera.ask(json!({ "type": "pause_recording" })).await;
+    assert_eq!(store.read_session(next).await.unwrap().status, SessionStatus::Recording);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(store.read_session(next).await.unwrap().status, SessionStatus::Paused, "it is noted later");
+    assert_ne!(id, next);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_is_counted_once() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    publish(&mut camera, "run-1").await;
+    camera.start("counted").await;
+    for n in 0..5 {
+        camera.frame(n).await;
+    }
+    let mut bad = crate::harness::frame(5);
+    bad["pose_data"] = json!({ "persons": [{ "nose": [[1]] }] });
+    for _ in 0..3 {
+        camera.send(bad.clone()).await;
+        camera.expect("error").await;
+    }
+    camera.ask(json!({ "type": "pause_recording" })).await;
+    for n in (0..9).chain(5..9) {
+        camera.frame(n).await;
+    }
+    camera.ask(json!({ "type": "resume_recording" })).await;
+    for n in 6..12 {
+        camera.frame(n).await;
+    }
+    let report = camera.stop().await["report"].clone();
+    assert_eq!(
+        (&report["stored"], &report["paused"], &report["sent"]),
+        (&json!(8), &json!(3), &json!(12)),
+        "{report}"
+    );
+    let sum: u64 = ["stored", "late", "duplicate", "conflict", "paused"]
+        .iter()
+        .map(|of| report[of].as_u64().unwrap())
+        .sum();
+    let refused: u64 = report["refused"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(report["received"], sum + refused, "{report}");
 }

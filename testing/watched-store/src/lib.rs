@@ -31,6 +31,8 @@ struct Watched {
     read_time: Duration,
     look_time: Duration,
     is_broken: bool,
+    /// Which method fails when it is called next.
+    fails: Option<&'static str>,
 }
 
 /// A chunk that was read and decoded, or is just being.
@@ -66,6 +68,23 @@ impl WatchedStore {
     /// Refuses all reads of chunks, or takes them again.
     pub fn set_broken(&self, is_broken: bool) {
         self.watched().is_broken = is_broken;
+    }
+
+    /// Lets the next call of a method fail, as when a database is gone for a moment.
+    pub fn fail_next(&self, method: &'static str) {
+        self.watched().fails = Some(method);
+    }
+
+    fn fail(&self, method: &'static str) -> Result<(), StoreError> {
+        if self.watched().fails.take_if(|fails| *fails == method).is_none() {
+            return Ok(());
+        }
+        Err(StoreError::Backend {
+            backend: "watched",
+            operation: method,
+            retryable: true,
+            source: "it fails once".into(),
+        })
     }
 
     /// Returns the chunks read since this was last asked, in the order in which their reads began.
@@ -137,6 +156,7 @@ macro_rules! forwarded {
 
             $(
                 async fn $method(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
+                    self.fail(stringify!($method))?;
                     self.store.$method($($name),*).await
                 }
             )*

@@ -61,9 +61,14 @@ impl Before {
     pub(super) async fn move_into(
         &mut self,
         recording: &mut Recording,
-        age: Duration,
+        age: Option<Duration>,
     ) -> Result<f64, ProtocolError> {
         let now = recording.now();
+        let Some(age) = age else {
+            // What comes before this recording is of none that follows.
+            self.clear();
+            return Ok(0.0);
+        };
         let frames = self.kept.take(now, age);
         self.count();
         let span = |first: &IncomingFrame, last: &IncomingFrame| {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use posesession_core::{CommandError, Encoding, SessionId, SessionStatus};
+use posesession_core::{CommandError, Encoding, SessionId, SessionRecording, SessionStatus};
 use posesession_store::{NewSession, VideoType};
 use serde_json::{Map, json};
 
 use super::{Attached, Control, Publisher, StreamActor};
-use crate::protocol::{ErrorCode, ProtocolError, StartRecording};
+use crate::protocol::{ErrorCode, ProtocolError, StartRecording, VideoFormat};
 use crate::record::connection::ok_answer;
 use crate::record::peer::{ConnectionId, Peer};
 use crate::record::recording::{Recording, storage_error};
@@ -91,14 +91,18 @@ impl StreamActor {
         };
         let created = self.service.inner.store.create_session(new).await;
         let session = created.map_err(|error| storage_error(&error))?;
-        let mut recording = Recording::begin(&self.service, &session, self.fps, start.video).await?;
-        if let Some(publisher) = &self.publisher {
-            recording.set_publisher(&publisher.name).await?;
-        }
-        let age = start.pre_roll.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let pre_roll = self.before.move_into(&mut recording, age.unwrap_or_default()).await?;
-        self.service.reserve(session.id, &self.name)?;
-        self.recording = Some(recording);
+        let begun = self.begin(&session, start.video, start.pre_roll).await;
+        let pre_roll = match begun {
+            Ok(pre_roll) => pre_roll,
+            Err(error) => {
+                self.service.release(session.id, &self.name);
+                // Nobody was told of the session: nobody is to find it.
+                if let Err(error) = self.service.inner.store.erase_session(session.id).await {
+                    tracing::warn!(session = %session.id, %error, "a session that could not begin is left empty");
+                }
+                return Err(error);
+            }
+        };
         self.attach(&peer).controlling = true;
         self.tell_started(session.id);
         self.tell_status();
@@ -109,6 +113,23 @@ impl StreamActor {
             answer["pre_roll"] = json!(pre_roll);
         }
         Ok(answer)
+    }
+
+    async fn begin(
+        &mut self,
+        session: &SessionRecording,
+        video: Option<VideoFormat>,
+        pre_roll: Option<f64>,
+    ) -> Result<f64, ProtocolError> {
+        self.service.reserve(session.id, &self.name)?;
+        let mut recording = Recording::begin(&self.service, session, self.fps, video).await?;
+        if let Some(publisher) = &self.publisher {
+            recording.set_publisher(&publisher.name).await?;
+        }
+        let age = pre_roll.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let pre_roll = self.before.move_into(&mut recording, age).await?;
+        self.recording = Some(recording);
+        Ok(pre_roll)
     }
 
     pub(super) async fn control(

@@ -83,7 +83,7 @@ impl StreamActor {
     /// Erases the recording. If the store doesn't, it goes on.
     pub(super) async fn discard(&mut self) -> Result<(), ProtocolError> {
         let Some(recording) = &mut self.recording else { return Ok(()) };
-        recording.discard().await?;
+        let left = recording.discard().await?;
         let id = recording.id;
         self.recording = None;
         // There is no last status to tell by: everybody hears that the recording is gone.
@@ -92,7 +92,7 @@ impl StreamActor {
             json!({ "type": "recording_stopped", "session_id": id, "stream": stream, "discarded": true });
         self.tell_all(json_message(&gone));
         self.forget_recording(id);
-        Ok(())
+        left.map_or(Ok(()), Err)
     }
 
     /// A recording whose publisher doesn't come back ends as `interrupted`.

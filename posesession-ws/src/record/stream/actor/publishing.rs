@@ -60,43 +60,32 @@ impl StreamActor {
     }
 
     /// Lets the recording, if there is one, go on with the numbers of a publisher: the same as before, or another one.
+    ///
+    /// Everything under the old numbers is stored before the store is told of the new publisher, and only then the new numbers
+    /// start: no acknowledgement mixes them up, and where this fails, the old publisher goes on as before.
     pub(super) async fn hand_numbers_over(&mut self, name: &str, same: bool) -> Result<(), ProtocolError> {
         if !same {
             self.before.clear();
-            self.start_numbering().await?;
         }
-        let Some(recording) = &mut self.recording else { return Ok(()) };
-        let set = recording.set_publisher(name).await;
-        if let Err(error) = &set
-            && recording.is_lost
-        {
-            self.lose(error).await;
-        }
-        set
-    }
-
-    /// Everything under the old numbers is stored before the new ones start, so that no acknowledgement mixes them up.
-    async fn start_numbering(&mut self) -> Result<(), ProtocolError> {
         let now = self.service.inner.clock.now();
         let Some(recording) = &mut self.recording else { return Ok(()) };
-        let mut stored = if recording.recorder.is_full() { recording.store_rest().await } else { Ok(()) };
-        if stored.is_ok() {
-            let begun = recording.recorder.new_numbering(now);
-            begun.map_err(|error| ProtocolError::new(ErrorCode::BadState, error.to_string()))?;
-            stored = recording.store_rest().await;
+        if same {
+            return Ok(());
         }
+        let stored = recording.hand_over(now, name).await;
         match stored {
-            Ok(()) => {
-                let settled = recording.stored_through.take();
+            Ok(settled) => {
+                // The old publisher hears of it before it is put out.
                 self.acknowledge(settled);
+                Ok(())
             }
-            Err(error) if recording.is_lost => {
-                self.lose(&error).await;
-                return Err(error);
+            Err(error) => {
+                if recording.is_lost {
+                    self.lose(&error).await;
+                }
+                Err(error)
             }
-            Err(error) => return Err(error),
         }
-        Ok(())
     }
 
     pub(super) fn install(&mut self, peer: Peer, name: String) {
