@@ -57,6 +57,13 @@ struct Keypoints {
 }
 
 impl SentPose {
+    /// Returns how many values it has, of all persons together.
+    #[must_use]
+    pub fn value_count(&self) -> usize {
+        let components = self.persons.iter().flat_map(|person| &person.components);
+        components.map(|(_, keypoints)| keypoints.values.len()).sum()
+    }
+
     /// Makes the sent pose of MediaPipe's `landmarks`.
     #[must_use]
     pub fn from_landmarks(landmarks: Landmarks) -> Self {

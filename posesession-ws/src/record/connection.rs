@@ -481,8 +481,8 @@ fn pre_roll(field: &str, seconds: Option<f64>) -> Result<Option<Duration>, Proto
 
 /// Hands over what waits. Dropping the future loses nothing.
 async fn hand_over_waiting(waiting: &mut Option<(StreamHandle, StreamCommand)>) {
-    let Some((stream, _)) = waiting else { return };
-    let room = stream.room().await;
+    let Some((stream, command)) = waiting else { return };
+    let room = stream.room_for(command).await;
     if let (Some(room), Some((_, command))) = (room, waiting.take()) {
         room.send(command);
     }

@@ -65,6 +65,17 @@ impl SentFrame {
     }
 }
 
+impl SentFrame {
+    /// Returns about how many bytes it keeps from being used otherwise.
+    pub(super) fn bytes(&self) -> usize {
+        let poses = match &self.poses {
+            SentPoses::Json(sent) => sent.value_count() * size_of::<f32>(),
+            SentPoses::Binary { poses, .. } => poses.value_bytes(),
+        };
+        poses + self.image.len()
+    }
+}
+
 impl SentPoses {
     /// Returns the skeleton that these poses suggest, or nothing while nobody is seen.
     pub(super) fn infer_skeleton(&self) -> Result<Option<Skeleton>, ProtocolError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use posesession_core::{SessionId, Skeleton, Timestamp};
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 
 use self::actor::StreamActor;
 use super::RecordService;
@@ -19,6 +19,8 @@ use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError, Resu
 
 /// How many commands may wait for a stream; beyond, connections wait, and with them their senders.
 const COMMAND_QUEUE: usize = 64;
+/// How many KiB they may have together.
+const COMMAND_QUEUE_KIB: u32 = 32 << 10;
 /// How many live events a slow viewer may be behind.
 const LIVE_QUEUE: usize = 64;
 
@@ -95,11 +97,45 @@ pub(super) enum Control {
     Discard,
 }
 
+impl StreamCommand {
+    /// Returns about how many KiB it has, as far as they are the sender's to choose.
+    fn kib(&self) -> u32 {
+        let bytes = match self {
+            Self::Frame { frame, .. } => frame.bytes(),
+            Self::Video { video, .. } => video.data.len(),
+            _ => 0,
+        };
+        u32::try_from(bytes >> 10).unwrap_or(u32::MAX).min(COMMAND_QUEUE_KIB)
+    }
+}
+
+/// A command on its way, and the room that it takes until it has been dealt with.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) command: StreamCommand,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// A place in a stream's queue.
+#[derive(Debug)]
+pub(super) struct Room {
+    place: mpsc::OwnedPermit<Queued>,
+    bytes: OwnedSemaphorePermit,
+}
+
+impl Room {
+    pub(super) fn send(self, command: StreamCommand) {
+        self.place.send(Queued { command, _bytes: self.bytes });
+    }
+}
+
 /// The way to a stream's actor.
 #[derive(Debug, Clone)]
 pub(super) struct StreamHandle {
     name: Arc<str>,
-    commands: mpsc::Sender<StreamCommand>,
+    commands: mpsc::Sender<Queued>,
+    /// The bytes for which there is room in the queue, in KiB.
+    bytes: Arc<Semaphore>,
     live: broadcast::Sender<LiveEvent>,
     /// Written by the actor alone.
     is_published: Arc<AtomicBool>,
@@ -130,15 +166,20 @@ impl StreamHandle {
 
     /// Hands a command over, waiting while the queue is full. Only a service that shuts down no longer takes any.
     pub(super) async fn send(&self, command: StreamCommand) {
-        if self.commands.send(command).await.is_err() {
+        if let Some(room) = self.room(command.kib()).await {
+            room.send(command);
+        } else {
             tracing::debug!(stream = %self.name, "the stream has ended");
         }
     }
 
     /// Hands a command over if there is room for it, else gives it back. A stream that has ended takes none.
     pub(super) fn try_send(&self, command: StreamCommand) -> Option<StreamCommand> {
-        match self.commands.try_send(command) {
-            Err(mpsc::error::TrySendError::Full(command)) => Some(command),
+        let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(command.kib()) else {
+            return Some(command);
+        };
+        match self.commands.try_send(Queued { command, _bytes: bytes }) {
+            Err(mpsc::error::TrySendError::Full(queued)) => Some(queued.command),
             Err(mpsc::error::TrySendError::Closed(_)) => {
                 tracing::debug!(stream = %self.name, "the stream has ended");
                 None
@@ -147,9 +188,16 @@ impl StreamHandle {
         }
     }
 
-    /// Waits for room in the queue; there is none in a stream that has ended.
-    pub(super) async fn room(&self) -> Option<mpsc::OwnedPermit<StreamCommand>> {
-        self.commands.clone().reserve_owned().await.ok()
+    /// Waits for room in the queue for so many KiB; there is none in a stream that has ended.
+    async fn room(&self, kib: u32) -> Option<Room> {
+        let place = self.commands.clone().reserve_owned().await.ok()?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(kib).await.ok()?;
+        Some(Room { place, bytes })
+    }
+
+    /// Waits for room in the queue for a command; there is none in a stream that has ended.
+    pub(super) async fn room_for(&self, command: &StreamCommand) -> Option<Room> {
+        self.room(command.kib()).await
     }
 
     /// Hands a command over and waits for its answer.
@@ -166,8 +214,42 @@ impl StreamHandle {
 pub(super) fn spawn(service: RecordService, name: String) -> StreamHandle {
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (live, _) = broadcast::channel(LIVE_QUEUE);
-    let handle = StreamHandle { name: name.into(), commands, live, is_published: Arc::default() };
+    let bytes = Arc::new(Semaphore::new(COMMAND_QUEUE_KIB as usize));
+    let handle = StreamHandle { name: name.into(), commands, bytes, live, is_published: Arc::default() };
     let tasks = service.inner.tasks.clone();
     tasks.spawn(StreamActor::new(service, &handle, receiver).run());
     handle
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use posesession_core::Timestamp;
+
+    use super::*;
+
+    fn video(bytes: usize) -> StreamCommand {
+        let data = Bytes::from(vec![0; bytes]);
+        let video = BinaryVideo { stream: String::new(), offset: 0, timestamp: Timestamp::ZERO, data };
+        StreamCommand::Video { from: ConnectionId(1), video }
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_in_bytes_and_takes_what_is_larger_alone() {
+        let (commands, mut receiver) = mpsc::channel(COMMAND_QUEUE);
+        let bytes = Arc::new(Semaphore::new(COMMAND_QUEUE_KIB as usize));
+        let (live, _) = broadcast::channel(1);
+        let stream = StreamHandle { name: "s".into(), commands, bytes, live, is_published: Arc::default() };
+        assert!(stream.try_send(video(20 << 20)).is_none());
+        let waiting = stream.try_send(video(20 << 20)).expect("no room");
+        assert!(stream.try_send(StreamCommand::Unsubscribe { connection: ConnectionId(1) }).is_none());
+        let first = receiver.recv().await.unwrap();
+        assert!(stream.try_send(video(20 << 20)).is_some(), "it takes its room until it has been dealt with");
+        drop(first);
+        stream.room_for(&waiting).await.unwrap().send(waiting);
+        drop(receiver.recv().await);
+        drop(receiver.recv().await);
+        assert!(stream.try_send(video(40 << 20)).is_none(), "what is larger than all the room goes alone");
+        assert!(stream.try_send(video(1 << 20)).is_some());
+    }
 }

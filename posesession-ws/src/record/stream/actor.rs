@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 
 use self::before::Before;
-use super::{Control, StreamCommand, StreamHandle};
+use super::{Control, Queued, StreamCommand, StreamHandle};
 use crate::protocol::{Ack, ProtocolError};
 use crate::record::live::LiveEvent;
 use crate::record::peer::{ConnectionId, Peer, json_message};
@@ -28,7 +28,7 @@ pub(super) struct StreamActor {
     service: RecordService,
     name: Arc<str>,
     live: broadcast::Sender<LiveEvent>,
-    commands: mpsc::Receiver<StreamCommand>,
+    commands: mpsc::Receiver<Queued>,
     publisher: Option<Publisher>,
     /// Whether `publisher` is there and not lost, for those who list the streams.
     is_published: Arc<AtomicBool>,
@@ -63,7 +63,7 @@ struct Attached {
 }
 
 enum Event {
-    Command(Option<StreamCommand>),
+    Command(Option<Queued>),
     Appended(Outcome),
     Deadline,
     Shutdown,
@@ -73,7 +73,7 @@ impl StreamActor {
     pub(super) fn new(
         service: RecordService,
         handle: &StreamHandle,
-        commands: mpsc::Receiver<StreamCommand>,
+        commands: mpsc::Receiver<Queued>,
     ) -> Self {
         let next_status = service.inner.clock.now() + service.inner.options.status_every;
         Self {
@@ -114,7 +114,7 @@ impl StreamActor {
             };
             match event {
                 Event::Appended(outcome) => self.handle_outcome(outcome).await,
-                Event::Command(Some(command)) => self.handle(command).await,
+                Event::Command(Some(queued)) => self.handle(queued.command).await,
                 Event::Deadline => {
                     if self.handle_deadline().await {
                         return;
@@ -314,8 +314,8 @@ impl StreamActor {
     async fn take_what_waits(&mut self) {
         self.commands.close();
         let mut is_storing = true;
-        while let Some(command) = self.commands.recv().await {
-            self.handle(command).await;
+        while let Some(queued) = self.commands.recv().await {
+            self.handle(queued.command).await;
             if let Some(recording) = &mut self.recording
                 && is_storing
                 && recording.recorder.is_full()
