@@ -15,6 +15,7 @@ mod pose_json;
 mod frame;
 mod max_error;
 mod encoding;
+mod quality_report;
 mod session;
 mod chunk;
 mod codec;
@@ -45,9 +46,10 @@ pub use max_error::{BadMaxError, ChannelBounds, MaxError};
 pub use playback_clock::PlaybackClock;
 pub use pose::{PoseData, PoseError, PoseView};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
+pub use quality_report::QualityReport;
 pub use recorder::{
-    Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, PreRoll, QualityReport, Recorder,
-    RecorderConfig, ResumePoint,
+    Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, PreRoll, Recorder, RecorderConfig,
+    ResumePoint,
 };
 pub use session::{
     Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,

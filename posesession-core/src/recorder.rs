@@ -21,7 +21,6 @@ pub use clock::ClockStretch;
 pub use config::{IncomingFrame, RecorderConfig, ResumePoint};
 pub use outcome::{Accepted, CommandError, FrameRefusal};
 pub use pre_roll::PreRoll;
-pub use stats::QualityReport;
 
 use crate::batch::Batch;
 use crate::session::SessionStatus;

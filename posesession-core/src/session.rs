@@ -9,7 +9,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::encoding::Encoding;
-use crate::recorder::QualityReport;
+use crate::quality_report::QualityReport;
 use crate::skeleton::Skeleton;
 use crate::time::Timestamp;
 

@@ -3,6 +3,7 @@
 #[macro_use]
 mod fail_points;
 mod error;
+mod finding;
 mod durability;
 mod query;
 mod encoded_run;
@@ -37,6 +38,7 @@ pub use chunk_cache::{ChunkCache, ChunkCacheStats};
 pub use durability::Durability;
 pub use encoded_run::EncodedRun;
 pub use error::StoreError;
+pub use finding::{Finding, Severity};
 pub use interchange::{
     FileHead, FrameExport, FrameFormat, FrameReader, FrameWalk, ImportError, ImportOptions, ReadError,
     ReadFrame, ReadOptions, SessionFrame, UnknownFormat, import_frames, import_frames_until, read_frames,
@@ -58,4 +60,4 @@ pub use store::{COMPACT_FRAMES, SessionStore};
 pub use transfer::{Copied, OnProgress, Place, Progress, TransferError, copy_session};
 #[cfg(feature = "sqlite")]
 pub use transfer::{SessionFileError, export_session_file, import_session_file, import_session_file_until};
-pub use verify::{Finding, Severity, Verified, verify};
+pub use verify::{Verified, verify};

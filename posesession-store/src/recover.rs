@@ -16,11 +16,12 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::finding::{Finding, Severity};
 use crate::media::{MediaError, MediaObject, MediaStore};
 use crate::query::NewUser;
 use crate::sqlite::salvage::{FoundObject, Piece, Salvage};
 use crate::transfer::{OnProgress, Place, Progress};
-use crate::verify::{Finding, Severity, Verified, verify};
+use crate::verify::{Verified, verify};
 
 /// What came of recovering a database.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -38,12 +38,12 @@ use crate::durability::Durability;
 use crate::encoded_run::EncodedRun;
 use crate::encoding::{EncodedBatch, LARGE_CHUNK_VALUES};
 use crate::error::StoreError;
+use crate::finding::Finding;
 use crate::query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
     SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
 use crate::store::SessionStore;
-use crate::verify::Finding;
 
 /// Keeps sessions in an SQLite database.
 ///

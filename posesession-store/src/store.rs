@@ -14,11 +14,11 @@ use posesession_core::{
 use crate::durability::Durability;
 use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
+use crate::finding::Finding;
 use crate::query::{
     Appended, Compacted, EncodedStoredChunk, NewSession, NewUser, PublisherProgress, SessionChange,
     SessionPage, SessionQuery, SessionTotals, StoredChunk, Term,
 };
-use crate::verify::Finding;
 
 /// Keeps sessions: their facts, their chunks, their markers, and the users who own them.
 ///

@@ -1,7 +1,7 @@
 //! What a recorder tells of its recording while it goes on.
 
 use super::Recorder;
-use super::stats::QualityReport;
+use crate::quality_report::QualityReport;
 use crate::session::SessionStatus;
 use crate::skeleton::Skeleton;
 use crate::time::Timestamp;

@@ -7,8 +7,9 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::failure::Failure;
 use super::rows::{self, Id};
+use crate::finding::Finding;
 use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons};
-use crate::verify::{ChunkRow, ChunkRows, Finding, SessionRow, session_facts};
+use crate::verify::{ChunkRow, ChunkRows, SessionRow, session_facts};
 
 /// Checks all sessions, or some. To be called at the start of a transaction.
 pub(super) async fn check(db: &mut PgConnection, only: &[SessionId]) -> Result<Vec<Finding>, Failure> {

@@ -6,8 +6,9 @@ use rusqlite::{Connection, Row, params};
 use super::connection;
 use super::failure::{Failure, is_damage};
 use super::rows;
+use crate::finding::Finding;
 use crate::sql::{SESSION_COLUMNS, SESSION_TABLES, Skeletons};
-use crate::verify::{ChunkRow, ChunkRows, Finding, SessionRow, session_facts};
+use crate::verify::{ChunkRow, ChunkRows, SessionRow, session_facts};
 
 /// How many complaints of SQLite are told; one lost page can make thousands.
 const MOST_COMPLAINTS: usize = 100;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use posesession_core::{Chunk, ChunkExtent, ChunkImage, ChunkQuery, SessionRecording, Timestamp, decode};
 
-use super::{Finding, Verifier, is_of_the_moment, said};
+use super::{Verifier, is_of_the_moment, said};
 use crate::encoded_run::EncodedRun;
+use crate::finding::Finding;
 use crate::query::EncodedStoredChunk;
 
 /// Where images lie that frames name: by object, each with its frame.

@@ -7,7 +7,8 @@ use chrono::Utc;
 use posesession_core::{ChunkImage, SessionId, SessionRecording};
 
 use super::frames::Images;
-use super::{Finding, Verifier, said};
+use super::{Verifier, said};
+use crate::finding::Finding;
 use crate::media::{MediaObject, MediaStore, RecordedVideo, VideoCheck};
 
 /// Objects up to this size are read at once to look at all images in them.

@@ -2,7 +2,7 @@
 
 use posesession_core::{ChunkExtent, SessionId, SessionRecording, peek};
 
-use super::Finding;
+use crate::finding::Finding;
 use crate::listing::{search_text, sort_name};
 use crate::sql::layout_text;
 

@@ -1,5 +1,7 @@
 //! One recording: the recorder's batches in, durable chunks and acknowledgements out.
 
+mod ending;
+
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,7 @@ use posesession_core::{
     SessionStatus, SkeletonError,
 };
 use posesession_store::{
-    Appended, COMPACT_FRAMES, MediaError, MediaStore, RecordedVideo, SessionChange, SessionStore, StoreError,
-    Term,
+    Appended, COMPACT_FRAMES, MediaError, MediaStore, RecordedVideo, SessionStore, StoreError, Term,
 };
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -366,100 +367,9 @@ impl Recording {
         report
     }
 
-    /// Closes the session: the rest of the frames, the last status, the video as one file, unless `may_go_on`: its pieces are
-    /// left for a publisher that comes back.
-    pub(super) async fn finish(
-        &mut self,
-        status: SessionStatus,
-        may_go_on: bool,
-    ) -> Result<(SessionRecording, QualityReport), ProtocolError> {
-        self.store_rest().await?;
-        self.await_compaction().await;
-        let told = |error: StoreError| storage_error(&error);
-        let report = self.report();
-        // Before the last status: a session that tells it is whole.
-        let change = SessionChange { report: Some(report.clone()), ..SessionChange::default() };
-        self.store.update_session(self.id, change).await.map_err(told)?;
-        let session = match (&mut self.video, &self.media) {
-            (Some(video), Some(_)) if may_go_on => {
-                let facts = video.conclude(&self.recorder).clone();
-                video::note(&*self.store, self.id, &facts).await.map_err(told)?;
-                self.store.finish(self.id, self.term, status).await.map_err(told)?
-            }
-            (Some(video), Some(media)) => {
-                let mut facts = video.conclude(&self.recorder).clone();
-                video::note(&*self.store, self.id, &facts).await.map_err(told)?;
-                // A server that dies before the video is one file finds by this status that it is left to do.
-                let processing = SessionStatus::Processing;
-                self.store.finish(self.id, self.term, processing).await.map_err(told)?;
-                let joined = media.join_video(self.id, &facts).await;
-                let joined = joined.map_err(|error| KeepError::from(error).told())?;
-                if joined.as_ref().is_some_and(|joined| joined.is_rewritten) {
-                    facts.cuts.clear();
-                    video::note(&*self.store, self.id, &facts).await.map_err(told)?;
-                }
-                let change = SessionChange {
-                    status: Some(status),
-                    video_file_path: Some(joined.map(|joined| joined.path)),
-                    ..SessionChange::default()
-                };
-                self.store.update_session(self.id, change).await.map_err(told)?
-            }
-            _ => self.store.finish(self.id, self.term, status).await.map_err(told)?,
-        };
-        Ok((session, report))
-    }
-
-    /// Gives a session whose frames can't be stored its last status; what is stored can be replayed.
-    pub(super) async fn give_up(&mut self) {
-        self.await_compaction().await;
-        let change = SessionChange { report: Some(self.report()), ..SessionChange::default() };
-        if let Err(error) = self.store.update_session(self.id, change).await {
-            tracing::warn!(session = %self.id, %error, "the store can't keep the report of a recording that failed");
-        }
-        if let Err(error) = self.store.finish(self.id, self.term, SessionStatus::Failed).await {
-            tracing::warn!(session = %self.id, %error, "the store can't note that the recording failed");
-        }
-    }
-
-    async fn await_compaction(&mut self) {
-        if let Some(compaction) = self.compaction.take()
-            && let Err(error) = compaction.await
-        {
-            tracing::error!(session = %self.id, %error, "compaction broke off");
-        }
-    }
-
-    /// Notes with the session whether it is paused, so that lists show it. A store that doesn't take it is asked again later.
-    pub(super) async fn note_status(&mut self) {
-        let status = self.recorder.status();
-        if status == self.noted_status || !status.is_live() || self.trouble.is_some() {
-            return;
-        }
-        let change = SessionChange { status: Some(status), ..SessionChange::default() };
-        match self.store.update_session(self.id, change).await {
-            Ok(_) => self.noted_status = status,
-            Err(error) => {
-                tracing::warn!(session = %self.id, %error, "the store doesn't note that the recording is {status}");
-            }
-        }
-    }
-
     /// Returns whether a batch is on its way into the store, or waits to be tried again.
     pub(super) fn is_storing(&self) -> bool {
         self.append.is_some()
-    }
-
-    /// Erases the session with all that belongs to it. Returns why its media are left, if so: there is nothing then to which
-    /// they belong.
-    pub(super) async fn discard(&mut self) -> Result<Option<ProtocolError>, ProtocolError> {
-        self.await_compaction().await;
-        // An append under way finds nothing to append to, or is erased with the rest.
-        self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
-        self.append = None;
-        let Some(media) = &self.media else { return Ok(None) };
-        let left = media.delete_session(self.id).await.err();
-        Ok(left.map(|error| KeepError::from(error).told()))
     }
 }
 

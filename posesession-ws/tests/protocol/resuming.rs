@@ -371,6 +371,31 @@ async fn a_recording_that_can_not_begin_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_whose_answer_the_store_lost_is_done() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    for method in ["finish", "update_session", "append"] {
+        let session = camera.start("answer lost").await;
+        camera.frame(0).await;
+        store.lose_next_answer(method);
+        let stopped = camera.ask(json!({ "type": "stop_recording" })).await;
+        if stopped["type"] == "error" {
+            assert_eq!(stopped["code"], "storage", "{stopped}");
+            let finalized = camera.expect("recording_finalized").await;
+            assert_eq!(finalized["session"]["frame_count"], 1, "{finalized}");
+        }
+        assert_eq!(store.read_session(session).await.unwrap().status, SessionStatus::Completed, "{method}");
+        assert_eq!(service.live_recordings(), 0);
+    }
+    let session = camera.start("deleted").await;
+    camera.frame(0).await;
+    tokio::time::sleep(SECOND).await;
+    store.delete_session(session, chrono::Utc::now()).await.unwrap();
+    assert_eq!(camera.ask(json!({ "type": "stop_recording" })).await["code"], "session_not_found");
+    assert_eq!(service.live_recordings(), 0, "what is gone is not waited for");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_sent_again_is_counted_once() {
     let house = House::new();
     let mut camera = house.connect().await;

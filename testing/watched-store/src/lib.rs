@@ -33,6 +33,8 @@ struct Watched {
     is_broken: bool,
     /// Which method fails when it is called next.
     fails: Option<&'static str>,
+    /// Whose next answer is lost.
+    loses: Option<&'static str>,
 }
 
 /// A chunk that was read and decoded, or is just being.
@@ -75,8 +77,17 @@ impl WatchedStore {
         self.watched().fails = Some(method);
     }
 
-    fn fail(&self, method: &'static str) -> Result<(), StoreError> {
-        if self.watched().fails.take_if(|fails| *fails == method).is_none() {
+    /// Lets the next call of a method do its work and fail all the same, as when a database dies right after a commit.
+    pub fn lose_next_answer(&self, method: &'static str) {
+        self.watched().loses = Some(method);
+    }
+
+    fn fail(
+        &self,
+        which: fn(&mut Watched) -> &mut Option<&'static str>,
+        method: &'static str,
+    ) -> Result<(), StoreError> {
+        if which(&mut self.watched()).take_if(|fails| *fails == method).is_none() {
             return Ok(());
         }
         Err(StoreError::Backend {
@@ -156,8 +167,10 @@ macro_rules! forwarded {
 
             $(
                 async fn $method(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
-                    self.fail(stringify!($method))?;
-                    self.store.$method($($name),*).await
+                    self.fail(|watched| &mut watched.fails, stringify!($method))?;
+                    let answer = self.store.$method($($name),*).await;
+                    self.fail(|watched| &mut watched.loses, stringify!($method))?;
+                    answer
                 }
             )*
         }

@@ -1,0 +1,124 @@
+//! How a recording comes to its end: its last frames, its last status, its video; or nothing of it.
+
+use posesession_core::{QualityReport, SessionId, SessionRecording, SessionStatus};
+use posesession_store::{SessionChange, SessionStore, StoreError, Term};
+
+use super::{KeepError, Recording, storage_error};
+use crate::protocol::ProtocolError;
+use crate::record::video;
+
+impl Recording {
+    /// Closes the session: the rest of the frames, the last status, the video as one file, unless `may_go_on`: its pieces are
+    /// left for a publisher that comes back.
+    pub(in crate::record) async fn finish(
+        &mut self,
+        status: SessionStatus,
+        may_go_on: bool,
+    ) -> Result<(SessionRecording, QualityReport), ProtocolError> {
+        self.store_rest().await?;
+        self.await_compaction().await;
+        let closed = self.close(status, may_go_on).await;
+        closed.map_err(|error| {
+            self.is_lost |= error.is_final();
+            error.told()
+        })
+    }
+
+    async fn close(
+        &mut self,
+        status: SessionStatus,
+        may_go_on: bool,
+    ) -> Result<(SessionRecording, QualityReport), KeepError> {
+        let report = self.report();
+        // Before the last status: a session that tells it is whole.
+        let change = SessionChange { report: Some(report.clone()), ..SessionChange::default() };
+        self.store.update_session(self.id, change).await?;
+        let session = match (&mut self.video, &self.media) {
+            (Some(video), Some(_)) if may_go_on => {
+                let facts = video.conclude(&self.recorder).clone();
+                video::note(&*self.store, self.id, &facts).await?;
+                set_last_status(&*self.store, self.id, self.term, status).await?
+            }
+            (Some(video), Some(media)) => {
+                let mut facts = video.conclude(&self.recorder).clone();
+                video::note(&*self.store, self.id, &facts).await?;
+                // A server that dies before the video is one file finds by this status that it is left to do.
+                let processing = SessionStatus::Processing;
+                set_last_status(&*self.store, self.id, self.term, processing).await?;
+                let joined = media.join_video(self.id, &facts).await?;
+                if joined.as_ref().is_some_and(|joined| joined.is_rewritten) {
+                    facts.cuts.clear();
+                    video::note(&*self.store, self.id, &facts).await?;
+                }
+                let change = SessionChange {
+                    status: Some(status),
+                    video_file_path: Some(joined.map(|joined| joined.path)),
+                    ..SessionChange::default()
+                };
+                self.store.update_session(self.id, change).await?
+            }
+            _ => set_last_status(&*self.store, self.id, self.term, status).await?,
+        };
+        Ok((session, report))
+    }
+
+    /// Gives a session whose frames can't be stored its last status; what is stored can be replayed.
+    pub(in crate::record) async fn give_up(&mut self) {
+        self.await_compaction().await;
+        let change = SessionChange { report: Some(self.report()), ..SessionChange::default() };
+        if let Err(error) = self.store.update_session(self.id, change).await {
+            tracing::warn!(session = %self.id, %error, "the store can't keep the report of a recording that failed");
+        }
+        if let Err(error) = self.store.finish(self.id, self.term, SessionStatus::Failed).await {
+            tracing::warn!(session = %self.id, %error, "the store can't note that the recording failed");
+        }
+    }
+
+    async fn await_compaction(&mut self) {
+        if let Some(compaction) = self.compaction.take()
+            && let Err(error) = compaction.await
+        {
+            tracing::error!(session = %self.id, %error, "compaction broke off");
+        }
+    }
+
+    /// Notes with the session whether it is paused, so that lists show it. A store that doesn't take it is asked again later.
+    pub(in crate::record) async fn note_status(&mut self) {
+        let status = self.recorder.status();
+        if status == self.noted_status || !status.is_live() || self.trouble.is_some() {
+            return;
+        }
+        let change = SessionChange { status: Some(status), ..SessionChange::default() };
+        match self.store.update_session(self.id, change).await {
+            Ok(_) => self.noted_status = status,
+            Err(error) => {
+                tracing::warn!(session = %self.id, %error, "the store doesn't note that the recording is {status}");
+            }
+        }
+    }
+
+    /// Erases the session with all that belongs to it. Returns why its media are left, if so: there is nothing then to which
+    /// they belong.
+    pub(in crate::record) async fn discard(&mut self) -> Result<Option<ProtocolError>, ProtocolError> {
+        self.await_compaction().await;
+        // An append under way finds nothing to append to, or is erased with the rest.
+        self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
+        self.append = None;
+        let Some(media) = &self.media else { return Ok(None) };
+        let left = media.delete_session(self.id).await.err();
+        Ok(left.map(|error| KeepError::from(error).told()))
+    }
+}
+
+/// Gives a session its last status; one that has it already got it by an earlier try whose answer was lost.
+async fn set_last_status(
+    store: &dyn SessionStore,
+    id: SessionId,
+    term: Term,
+    status: SessionStatus,
+) -> Result<SessionRecording, StoreError> {
+    match store.finish(id, term, status).await {
+        Err(StoreError::NotLive { status: its, .. }) if its == status => store.read_session(id).await,
+        finished => finished,
+    }
+}
