@@ -6,7 +6,7 @@ import { CommandSocket, socketUrl } from "./command_socket.js";
 import { Emitter } from "./emitter.js";
 import { PosesessionError } from "./errors.js";
 import { frameFromJson } from "./json_frame.js";
-import { UnackedFrames, UnackedVideo } from "./unacked_frames.js";
+import { UnackedFrames, UnackedVideo, USUAL_LIMITS } from "./unacked_frames.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
@@ -14,29 +14,9 @@ import { UnackedFrames, UnackedVideo } from "./unacked_frames.js";
  * @typedef {import("./command_socket.js").Closed} Closed
  * @typedef {import("./command_socket.js").OpenSocket} OpenSocket
  * @typedef {import("./json_frame.js").Skeleton} Skeleton
- *
- * @typedef {object} FrameToSend
- * @property {number} timestamp seconds of the streamer's own clock
- * @property {Float32Array} values person-major, as the published skeleton lays them out; NaN: missing; empty: nobody seen
- * @property {ArrayLike<number>} [person_ids] track ids; one person with id 0 when absent
- * @property {number} [frame_number] rising; by default one more than the last
- * @property {Uint8Array} [image] JPEG or WebP
- *
- * @typedef {object} FrameNotSent
- * @property {number} frame_number
- * @property {"not_connected" | "backpressure" | "overflow" | "not_resumed"} reason `overflow`: it gave way to others that are kept;
- *   `not_resumed`: it was kept for a recording that cannot be taken up again
- * @property {number} frames_not_sent how many so far
- *
- * @typedef {object} StartRecording
- * @property {string} name
- * @property {string} [description]
- * @property {Record<string, unknown>} [metadata]
- * @property {string} [stream]
- * @property {number} [pre_roll] seconds from before the start
- * @property {Record<string, number>} [max_error] how far stored values may be from those sent: channel or component.channel -> bound, in its unit
- * @property {"columnar" | "bounded" | "json"} [codec] how the session is kept; `bounded` where there is a `max_error`
- * @property {{ mime: string }} [video]
+ * @typedef {import("./record_options.js").FrameToSend} FrameToSend
+ * @typedef {import("./record_options.js").FrameNotSent} FrameNotSent
+ * @typedef {import("./record_options.js").StartRecording} StartRecording
  *
  * @typedef {object} RecordEvents
  * @property {Message} open the server's `welcome`
@@ -158,9 +138,10 @@ export class RecordClient extends Emitter {
     return this.#framesSent;
   }
 
-  /** Frames, and their bytes, that are kept because the server has not acknowledged them. */
+  /** Frames, their bytes and their time that are kept because the server has not acknowledged them; at most `max_bytes`. */
   get unacked() {
-    return { frames: this.#unacked?.length ?? 0, bytes: this.#unacked?.bytes ?? 0, dropped: this.#unacked?.dropped ?? 0 };
+    const { length: frames = 0, bytes = 0, dropped = 0, seconds = 0, max_bytes = USUAL_LIMITS.max_bytes } = this.#unacked ?? {};
+    return { frames, bytes, dropped, seconds, max_bytes };
   }
 
   /** Frames given to `sendFrame` that will not be sent; their numbers are used up, so the server counts them as missing. */
@@ -277,6 +258,7 @@ export class RecordClient extends Emitter {
       const answer = await this.#request("resume_session", options);
       if (options.publisher === this.#publisher) {
         this.#keep(options.session_id);
+        this.#unackedVideo.ack(answer.video_stored_bytes ?? 0);
         this.#goOn(answer.stored_through);
       }
       return answer;
@@ -287,6 +269,14 @@ export class RecordClient extends Emitter {
       }
       throw error;
     }
+  }
+
+  /**
+   * Says that frames will never come, so that they are counted under their cause. What the client drops itself it tells by itself.
+   * @param {{ first: number, last: number, cause: string, stream?: string }} range numbers; the cause is a word of up to 32 letters
+   */
+  framesDropped(range) {
+    return this.#request("frames_dropped", { ...range });
   }
 
   /**
@@ -417,7 +407,7 @@ export class RecordClient extends Emitter {
   #tellDropped() {
     if (!this.#commands || this.#isHeld) return;
     for (const range of this.#unacked?.dropped_ranges ?? []) {
-      this.#request("frames_dropped", { ...range, cause: "overflow", stream: this.#stream }).catch(() => {});
+      this.framesDropped({ ...range, cause: "overflow", stream: this.#stream }).catch(() => {});
     }
   }
 

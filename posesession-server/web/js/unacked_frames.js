@@ -42,6 +42,15 @@ export class UnackedFrames {
     return this.#bytes;
   }
 
+  /** From the oldest to the newest. */
+  get seconds() {
+    return this.#frames.length > 0 ? this.#frames[this.#frames.length - 1].pushed_at - this.#frames[0].pushed_at : 0;
+  }
+
+  get max_bytes() {
+    return this.#limits.max_bytes;
+  }
+
   /** Frames that were acknowledged, and that gave way. */
   get acked() {
     return this.#acked;

@@ -38,7 +38,7 @@ test("what needs attention is said with what to do", () => {
 });
 
 test("frames that were not to be recorded are not missing", () => {
-  const { verdict, figures } = judged({ missing: 90, missing_in_pauses: 90, paused: 50, duplicate: 4 });
+  const { verdict, figures } = judged({ missing_in_pauses: 90, paused: 50, duplicate: 4 });
   assert.equal(verdict, "good");
   assert.deepEqual(figures.filter(([term]) => term === "Missing" || term === "Sent while paused"), [["Missing", "0"], ["Sent while paused", "50"]]);
 });

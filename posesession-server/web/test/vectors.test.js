@@ -52,6 +52,7 @@ const RECORD_COMMANDS = {
   mark: (client, { label, ...fields }) => client.mark(label, fields),
   stop_recording: (client, fields) => client.stopRecording(fields),
   discard_recording: (client, fields) => client.discardRecording(fields),
+  frames_dropped: (client, fields) => client.framesDropped(fields),
   resume_session: (client, fields) => client.resumeSession(fields),
 };
 

@@ -18,7 +18,7 @@ import { judge } from "./realtime_quality.js";
 import { Recording } from "./realtime_recording.js";
 import { hideReport, showReport } from "./realtime_report.js";
 import { Settings } from "./realtime_settings.js";
-import { say, showAspect, showConnection, showCountdown, showFailure, showPersons, showStageNote } from "./realtime_stage.js";
+import { say, showAspect, showConnection, showCountdown, showFailure, showKept, showPersons, showStageNote } from "./realtime_stage.js";
 
 /** @typedef {import("./realtime_controls.js").ControlState["state"]} PageState */
 
@@ -60,6 +60,13 @@ client.on("frame_not_sent", ({ frames_not_sent: count }) => {
   setText("frames-not-sent", count.toLocaleString());
   publishState({ framesNotSent: count });
 });
+/** Says how much waits for the server. */
+function showUnacked() {
+  const unacked = client.unacked;
+  showKept(unacked);
+  publishState({ unackedFrames: unacked.frames });
+}
+setInterval(showUnacked, 500);
 client.on("ack", ({ stored_through: stored }) => setText("stored-through", stored?.toLocaleString() ?? "–"));
 
 connection.on("change", (change) => {
@@ -126,6 +133,7 @@ recording.on("status", (status) => {
     showNotice(`The server cannot store at the moment: ${status.trouble}. See that its disk has room, and that its database runs if it has one of its own. What is stored is safe, and it tries again by itself.`, "problem");
   } else if (trouble && !status.trouble) say("The server stores again.");
   trouble = status.trouble ?? "";
+  connection.isStoreDown = trouble !== "";
   publishState({ trouble });
 });
 recording.on("finalized", ({ session, report }) => {

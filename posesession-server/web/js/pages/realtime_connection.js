@@ -20,6 +20,8 @@ const LONGEST_BOUND_S = 5;
 /** A recording's status comes twice a second. Seconds are counted by ticks: a page that slept has not heard less. */
 const SILENT_AFTER_TICKS = 4;
 const LOST_AFTER_TICKS = 15;
+/** As streamers have it: what is sent and not acknowledged for so long went nowhere. */
+const UNACKED_AFTER_TICKS = 10;
 const TICK_MS = 1000;
 
 /** @extends {Emitter<ConnectionEvents>} */
@@ -33,6 +35,9 @@ export class Connection extends Emitter {
   #renewing = false;
   /** Whether the server is due to tell something all the time, as it does of a recording. */
   expectsNews = false;
+  #unackedTicks = 0;
+  /** Whether the server said that it cannot store: acknowledgements are late for that, and another connection helps nothing. */
+  isStoreDown = false;
 
   /** @param {RecordClient} client */
   constructor(client) {
@@ -41,6 +46,7 @@ export class Connection extends Emitter {
     client.on("close", () => {
       if (!this.#renewing) this.#retryLater();
     });
+    client.on("ack", () => (this.#unackedTicks = 0));
     for (const event of /** @type {const} */ (["recording_status", "ack", "frame"])) client.on(event, () => this.#heard());
     setInterval(() => this.#listen(), TICK_MS);
     addEventListener("online", () => this.retryNow());
@@ -93,6 +99,12 @@ export class Connection extends Emitter {
 
   /** A connection whose cable was pulled looks open for minutes. */
   #listen() {
+    this.#unackedTicks = this.#client.isConnected && this.#client.unacked.frames > 0 && !this.isStoreDown ? this.#unackedTicks + 1 : 0;
+    if (this.#unackedTicks >= UNACKED_AFTER_TICKS) {
+      this.#unackedTicks = 0;
+      this.#client.close();
+      return;
+    }
     if (!this.expectsNews || !this.#client.isConnected) {
       this.#silentTicks = 0;
       return;

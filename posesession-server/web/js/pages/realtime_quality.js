@@ -36,6 +36,12 @@ const REFUSALS = {
   too_many_persons: "had too many persons",
 };
 
+/** Why frames were never sent. @type {Record<string, string>} */
+const DROPS = {
+  overflow: "had no room while the connection was lost",
+  discarded: "were discarded after a cut-off",
+};
+
 /**
  * @param {Recorded} recorded
  * @returns {Judgement}
@@ -118,9 +124,10 @@ function figuresOf({ session, report, video = "none" }) {
   /** @type {[string, string][]} */
   const always = [
     ["Duration", formatTime(session.duration)],
-    ["Frames stored", (report?.stored ?? session.frame_count).toLocaleString()],
+    ["Frames stored", (known(report?.stored) ? report?.stored + (report?.stored_before ?? 0) : session.frame_count).toLocaleString()],
   ];
   if (!report) return always;
+  if (known(report.sent)) always.splice(1, 0, ["Frames sent", (report.sent + (report.stored_before ?? 0)).toLocaleString()]);
   always.push(
     ["Frames/s", known(report.frame_rate) ? report.frame_rate.toFixed(1) : "–"],
     ["Jitter", known(report.jitter_ms) ? `${report.jitter_ms.toFixed(1)} ms` : "–"],
@@ -135,8 +142,11 @@ function figuresOf({ session, report, video = "none" }) {
     ["Sent twice", report.duplicate],
     ["Put in order", report.reordered],
     ["Clock jumps", report.clock_jumps],
+    ["Stored before a restart", report.stored_before],
+    ["Connected again", report.reconnects],
   ];
   const happened = seldom.flatMap(([term, value]) => (value ? [/** @type {[string, string]} */ ([term, value.toLocaleString()])] : []));
+  if (known(report.time_to_durable_p99_ms)) happened.push(["Stored for good within (99 %)", `${report.time_to_durable_p99_ms.toFixed(0)} ms`]);
   const size = report.video_stored_bytes ? formatBytes(report.video_stored_bytes) : "none";
   return [...always, ...happened, ...(video !== "none" || report.video_stored_bytes ? [/** @type {[string, string]} */ (["Video", size])] : [])];
 }
@@ -146,13 +156,14 @@ function figuresOf({ session, report, video = "none" }) {
  * @param {Record<string, any>} report
  * @returns {[string, number][]}
  */
-function causesOf({ missing = 0, missing_in_pauses: inPauses = 0, late = 0, conflict = 0, refused = {} }) {
+function causesOf({ missing = 0, late = 0, conflict = 0, refused = {}, dropped = {} }) {
   /** @type {[string, number][]} */
   const causes = [
-    ["never came", missing - inPauses],
+    ["never came", missing],
     [REFUSALS.late, late],
     [REFUSALS.conflict, conflict],
     ...Object.entries(/** @type {Record<string, number>} */ (refused)).map(([code, count]) => /** @type {[string, number]} */ ([REFUSALS[code] ?? `were refused (${code})`, count])),
+    ...Object.entries(/** @type {Record<string, number>} */ (dropped)).map(([cause, count]) => /** @type {[string, number]} */ ([DROPS[cause] ?? `were dropped (${cause})`, count])),
   ];
   return causes.filter(([, count]) => count > 0);
 }

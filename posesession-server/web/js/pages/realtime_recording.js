@@ -27,6 +27,7 @@ import { recordableMime, VideoRecorder } from "../video_recorder.js";
 
 /** Why a recording cannot be taken up again. */
 const GONE = ["not_resumable", "session_not_found", "no_recording"];
+const AGAIN_MS = 1000;
 
 /** @extends {Emitter<RecordingEvents>} */
 export class Recording extends Emitter {
@@ -159,12 +160,24 @@ export class Recording extends Emitter {
   async resumeSession(source) {
     const id = this.#sessionId;
     if (!this.isUnderWay || !id) return;
-    try {
-      if (source.kind === "camera") await this.#client.resumeSession({ session_id: id, publisher: source.publisher });
-      else if (source.recordedAs !== id) this.#endedElsewhere(id, "server");
-    } catch (error) {
-      if (!(error instanceof PosesessionError) || !GONE.includes(error.code)) throw error;
-      this.#endedElsewhere(id, "server");
+    if (source.kind === "remote") {
+      if (source.recordedAs !== id) this.#endedElsewhere(id, "server");
+      return;
+    }
+    for (;;) {
+      try {
+        await this.#client.resumeSession({ session_id: id, publisher: source.publisher });
+        return;
+      } catch (error) {
+        if (!(error instanceof PosesessionError)) throw error;
+        if (GONE.includes(error.code)) {
+          this.#endedElsewhere(id, "server");
+          return;
+        }
+        // The server's store may still be starting, or put the video together.
+        if (error.code !== "storage" || !this.#client.isConnected) throw error;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
     }
   }
 

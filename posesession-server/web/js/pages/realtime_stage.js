@@ -2,6 +2,7 @@
 // What is written over the live picture: what is going on, what went wrong and what to do, the countdown, a lost connection.
 
 import { PosesessionError } from "../errors.js";
+import { formatBytes } from "../format.js";
 import { byId, setText, showNotice, showProblem } from "./dom.js";
 
 /** @typedef {import("./realtime_connection.js").ConnectionChange} ConnectionChange */
@@ -78,6 +79,15 @@ export function showCountdown(left) {
   numeral.textContent = left === 0 ? "" : String(left);
 }
 
+/**
+ * Says how much is kept here, as long as the connection is lost.
+ * @param {{ frames: number, seconds: number, bytes: number, max_bytes: number, dropped: number }} unacked
+ */
+export function showKept({ frames, seconds, bytes, max_bytes: most, dropped }) {
+  const full = dropped > 0 ? ` There is no more room: ${dropped.toLocaleString()} of the oldest gave way.` : "";
+  setText("alarm-kept", frames > 0 ? `Kept here: ${seconds.toFixed(0)} s of poses, ${formatBytes(bytes)} of ${formatBytes(most)}.${full}` : "");
+}
+
 /** @param {{ width: number, height: number }} size of the picture */
 export function showAspect({ width, height }) {
   if (width > 0 && height > 0) stage.style.setProperty("--aspect", String(width / height));
@@ -92,7 +102,8 @@ export function showConnection({ phase, text }, recorded) {
   setText("connection", text);
   const troubled = phase === "lost" || phase === "silent";
   if (troubled) {
-    setText("alarm-title", phase === "lost" ? "Connection lost." : "The server does not answer.");
+    const keeping = recorded === "camera" ? ": keeping poses here" : "";
+    setText("alarm-title", `${phase === "lost" ? "Connection lost" : "The server does not answer"}${keeping}.`);
     setText("alarm-text", CONSEQUENCES[recorded]);
   }
   setText("alarm-retry", phase === "lost" ? text.replace("Lost, t", "T") : "Waiting for it");
@@ -103,6 +114,6 @@ export function showConnection({ phase, text }, recorded) {
 
 const CONSEQUENCES = {
   none: "Is the server running, and this device in its network?",
-  camera: "This page keeps the poses as long as it is open; once the connection is back they are sent, and the recording goes on by itself.",
+  camera: "Nothing is lost. Once the connection is back the poses are sent, and the recording goes on by itself.",
   remote: "The recording goes on at the server; it cannot be controlled from here until the connection is back.",
 };
