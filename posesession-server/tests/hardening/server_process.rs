@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How long anything may take that takes no time at all, or one of the short deadlines.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(240);
 /// The deadlines of [`ServerProcess::impatient`].
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -54,6 +54,12 @@ impl ServerProcess {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "server_process::be_a_server", "--nocapture"]);
         command.env(DATA, folder.path());
+        // Its memory is looked at: what the program gives back, the allocator is to give back, too, and not keep for later.
+        command.envs([
+            ("MALLOC_ARENA_MAX", "1"),
+            ("MALLOC_MMAP_THRESHOLD_", "65536"),
+            ("MALLOC_TRIM_THRESHOLD_", "65536"),
+        ]);
         Self::start(command, folder).await
     }
 
