@@ -206,6 +206,8 @@ class StreamOptions:
     record: str | None = None
     """The recording's name; None: recording is left to others."""
     max_frames: int | None = None
+    stop_seconds: float = 60.0
+    """How long to wait at the end for a server that is gone."""
 
 
 def stream_poses(source: Source, options: StreamOptions, stopping: threading.Event) -> ps.Recording | None:
@@ -217,7 +219,12 @@ def stream_poses(source: Source, options: StreamOptions, stopping: threading.Eve
         return None
     metadata = {"source": "pose_streamer"}
     recording = client.record(
-        options.record, skeleton=SKELETON, fps=source.fps, stream=options.stream, metadata=metadata
+        options.record,
+        skeleton=SKELETON,
+        fps=source.fps,
+        stream=options.stream,
+        metadata=metadata,
+        stop_seconds=options.stop_seconds,
     )
     with recording:
         say(f"recording started: {recording.session_id}")

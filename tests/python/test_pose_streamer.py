@@ -119,8 +119,10 @@ class Streaming(unittest.TestCase):
         self.assertEqual(caught.exception.code, "stream_busy")
 
     def test_a_server_that_goes_away_is_an_error_and_no_hang(self) -> None:
+        source = FakeSource(1_000, at={100: self.server.stop})
+        options = StreamOptions(self.server.url, record="Squat", stop_seconds=1.0)
         with self.assertRaises(ps.PosesessionError):
-            self.stream(FakeSource(100_000, at={100: self.server.stop}), record="Squat")
+            stream_poses(source, options, threading.Event())
 
 
 class NoServer(unittest.TestCase):

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::StreamActor;
 use crate::protocol::{ErrorCode, ProtocolError};
+use crate::record::live::LiveEvent;
 use crate::record::peer::json_message;
 use crate::record::stream::Answer;
 
@@ -37,8 +38,14 @@ impl StreamActor {
             Ok((session, report)) => {
                 let last_status = self.last_status();
                 self.recording = None;
-                self.recording_ended(id);
-                self.tell_all_some(last_status);
+                if may_go_on {
+                    // To its publisher nothing has ended: it keeps what is not acknowledged for the next server.
+                    last_status.into_iter().for_each(|status| self.tell_viewers(LiveEvent::Text(status)));
+                    self.forget_recording(id);
+                } else {
+                    self.recording_ended(id);
+                    last_status.into_iter().for_each(|status| self.tell_all(status));
+                }
                 Ok(json!({
                     "type": "recording_finalized",
                     "session_id": id,
@@ -60,12 +67,6 @@ impl StreamActor {
 
     fn last_status(&self) -> Option<crate::Message> {
         self.recording.as_ref().map(|recording| json_message(&recording.status_message(&self.name)))
-    }
-
-    fn tell_all_some(&self, message: Option<crate::Message>) {
-        if let Some(message) = message {
-            self.tell_all(message);
-        }
     }
 
     /// Finishes a recording that could not be finished when it was stopped, once the store takes what is left.
