@@ -72,7 +72,10 @@ describe("the recording page and its camera", { timeout: 900_000 }, () => {
       await waitForState(page, LIVE);
       assert.match((await page.textContent("#runs-on")) ?? "", /model on the [CG]PU/);
       await page.fill("#session-name", "With a loss");
+      await page.selectOption("#pre-roll", "2");
+      await waitForNumber(page, "framesSent", 20);
       const id = await record(page);
+      assert.match((await notice(page)) ?? "", /begins [12]\.\d s before/);
       cable.pull();
       await waitForState(page, { connection: "lost" });
       assert.match((await page.textContent("#alarm [role=alert]")) ?? "", /Connection lost.*poses.*goes on by itself/);
@@ -117,7 +120,76 @@ describe("the recording page and its camera", { timeout: 900_000 }, () => {
     assert.ok(report.stored_before > 0, "nothing was stored before the server was killed");
     assert.equal(stored, report.stored_before + report.stored);
     console.log(`proof: page and killed server: ${report.stored_before} frames before, ${report.stored} after, 0 missing`);
+    await page.click("#replay-link");
+    await page.click("#quality summary");
+    assert.match((await page.textContent("#quality-figures")) ?? "", /Frames sent.*Missing\s*0.*Stored before a restart/s);
+    await page.locator("#quality").scrollIntoViewIfNeeded();
+    await look(page, "kept-report");
     await page.close();
+  });
+
+  test("a page that goes in mid-recording finishes its upload when it is opened again", async () => {
+    const cable = await Cable.to(server);
+    try {
+      const page = await browser.open(`${cable.address}/pose_realtime.html`);
+      await waitForState(page, LIVE);
+      const id = await record(page);
+      cable.pull();
+      await waitForState(page, { connection: "lost" });
+      await waitForNumber(page, "unackedFrames", 40);
+      const kept = Number((await state(page)).unackedFrames);
+      await page.goto("about:blank");
+      cable.plug();
+      await page.goto(`${cable.address}/pose_realtime.html`);
+      await waitForState(page, { cutOff: "1", source: "camera", connection: "open" });
+      assert.match((await page.textContent("#cut-off")) ?? "", /A recording was cut off\s+[\d,]+ poses are not uploaded yet\./);
+      assert.ok(Number(/(\d+) poses/.exec((await page.textContent("#cut-off-text")) ?? "")?.[1]) >= kept - 20, "more than the last moment is lost");
+      assert.equal(await page.isDisabled("#record"), true);
+      await look(page, "cut-off");
+      const other = await page.context().newPage();
+      await other.goto(`${cable.address}/pose_realtime.html?source=remote&stream=other`);
+      await waitForState(other, { connection: "open", cutOff: "0" });
+      await other.close();
+      await page.click("#upload");
+      await waitForState(page, { cutOff: "0" });
+      await page.locator("#record:enabled").waitFor();
+      const { status, report, frame_count: stored } = await server.json(`/api/sessions/${id}`);
+      assert.equal(status, "completed");
+      assertAllCounted(report);
+      assert.equal(report.missing, 0);
+      assert.ok(stored >= kept - 20, `${stored} of at least ${kept}`);
+      await page.reload();
+      await waitForState(page, { ...LIVE, cutOff: "0" });
+      await page.close();
+    } finally {
+      cable.stop();
+    }
+  });
+
+  test("what a page has left can be discarded, and is counted", async () => {
+    const cable = await Cable.to(server);
+    try {
+      const page = await browser.open(`${cable.address}/pose_realtime.html`);
+      await waitForState(page, LIVE);
+      const id = await record(page);
+      cable.pull();
+      await waitForNumber(page, "unackedFrames", 40);
+      await page.goto("about:blank");
+      cable.plug();
+      await page.goto(`${cable.address}/pose_realtime.html`);
+      await waitForState(page, { cutOff: "1", connection: "open" });
+      await page.click("#discard-kept");
+      await page.click('dialog button[value="yes"]');
+      await waitForState(page, { cutOff: "0", ...LIVE });
+      await page.locator("#record:enabled").waitFor();
+      const { status, report } = await server.json(`/api/sessions/${id}`);
+      assert.equal(status, "completed");
+      assertAllCounted(report);
+      assert.ok(report.dropped.discarded > 0, JSON.stringify(report));
+      await page.close();
+    } finally {
+      cable.stop();
+    }
   });
 
   test("a camera that is unplugged is said; started again, it goes on with the recording", async () => {

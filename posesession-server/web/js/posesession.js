@@ -18,6 +18,7 @@
 
 export { PoseReplayElement } from "./pose_replay.js";
 export { PoseTimelineElement } from "./timeline.js";
+export { KeptRecordings } from "./kept_recordings.js";
 export { RecordClient } from "./record_client.js";
 export { ReplayClient } from "./replay_client.js";
 export { ApiError, SessionApi } from "./session_api.js";

@@ -6,37 +6,22 @@ import { CommandSocket, socketUrl } from "./command_socket.js";
 import { Emitter } from "./emitter.js";
 import { PosesessionError } from "./errors.js";
 import { frameFromJson } from "./json_frame.js";
+import { FRAME } from "./kept_recordings.js";
 import { UnackedFrames, UnackedVideo, USUAL_LIMITS } from "./unacked_frames.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
  * @typedef {import("./command_socket.js").Message} Message
  * @typedef {import("./command_socket.js").Closed} Closed
- * @typedef {import("./command_socket.js").OpenSocket} OpenSocket
  * @typedef {import("./json_frame.js").Skeleton} Skeleton
  * @typedef {import("./record_options.js").FrameToSend} FrameToSend
  * @typedef {import("./record_options.js").FrameNotSent} FrameNotSent
  * @typedef {import("./record_options.js").StartRecording} StartRecording
  *
- * @typedef {object} RecordEvents
- * @property {Message} open the server's `welcome`
- * @property {Closed} close the connection has ended
- * @property {DecodedFrame} frame a live frame of a subscribed stream
- * @property {{ stream: string, skeleton: Skeleton | null }} skeleton
- * @property {Message} recording_status
- * @property {Message} recording_started
- * @property {Message} recording_stopped
- * @property {Message} ack
- * @property {Message} gap live messages of a watched stream that were lost, because this client was too slow
- * @property {PosesessionError} error what no command waits for: a refused frame, a broken message
- * @property {FrameNotSent} frame_not_sent
- *
- * @typedef {object} RecordClientOptions
- * @property {string} [url] `/ws/pose` of the page's own server when absent
- * @property {number} [max_buffered_bytes] frames are not sent while more than this waits in the socket
- * @property {number} [max_buffered_video_bytes] video ends when more than this waits in the socket
- * @property {Partial<import("./unacked_frames.js").UnackedLimits>} [keep] how much is kept of what is not acknowledged
- * @property {OpenSocket} [openSocket]
+ * @typedef {import("./kept_recordings.js").KeptRecording} KeptRecording
+ * @typedef {import("./kept_recordings.js").LeftRecording} LeftRecording
+ * @typedef {import("./record_options.js").RecordEvents} RecordEvents
+ * @typedef {import("./record_options.js").RecordClientOptions} RecordClientOptions
  */
 
 const MIB = 1024 * 1024;
@@ -56,12 +41,9 @@ const GONE = ["not_resumable", "session_not_found", "no_recording"];
  */
 export class RecordClient extends Emitter {
   #options;
-  /** @type {CommandSocket | null} */
-  #commands = null;
-  /** @type {((welcome: Message) => void) | null} */
-  #onWelcome = null;
-  /** @type {Map<string, Skeleton | null>} */
-  #skeletons = new Map();
+  #commands = /** @type {CommandSocket | null} */ (null);
+  #onWelcome = /** @type {((welcome: Message) => void) | null} */ (null);
+  #skeletons = /** @type {Map<string, Skeleton | null>} */ (new Map());
   #stream = DEFAULT_STREAM;
   /** @type {string | undefined} */
   #publisher;
@@ -83,6 +65,10 @@ export class RecordClient extends Emitter {
   /** The lowest number that no connection was sent. */
   #newFrom = 0;
   #unackedVideo = new UnackedVideo();
+  /** Where the recording is written down. @type {KeptRecording | null} */
+  #kept = null;
+  /** As it was published. @type {string | Skeleton | undefined} */
+  #skeleton;
 
   /** @param {RecordClientOptions} [options] */
   constructor(options = {}) {
@@ -141,7 +127,7 @@ export class RecordClient extends Emitter {
   /** Frames, their bytes and their time that are kept because the server has not acknowledged them; at most `max_bytes`. */
   get unacked() {
     const { length: frames = 0, bytes = 0, dropped = 0, seconds = 0, max_bytes = USUAL_LIMITS.max_bytes } = this.#unacked ?? {};
-    return { frames, bytes, dropped, seconds, max_bytes };
+    return { frames, bytes, dropped, seconds, max_bytes, video_bytes: this.#unackedVideo.bytes };
   }
 
   /** Frames given to `sendFrame` that will not be sent; their numbers are used up, so the server counts them as missing. */
@@ -166,6 +152,7 @@ export class RecordClient extends Emitter {
     this.#stream = stream;
     if (options.publisher === undefined || options.publisher !== this.#publisher) this.#nextFrameNumber = 0;
     this.#publisher = options.publisher;
+    this.#skeleton = options.skeleton;
     if (answer.session_id) {
       if (this.#keptFor !== null && this.#keptFor !== answer.session_id) this.#forget("not_resumed");
       this.#keep(answer.session_id);
@@ -201,7 +188,7 @@ export class RecordClient extends Emitter {
     if ((options.stream ?? DEFAULT_STREAM) === this.#stream) this.#keep(null);
     try {
       const answer = await this.#request("start_recording", { ...options });
-      if (this.#unacked) this.#keptFor = answer.session_id;
+      if (this.#unacked) this.#keep(answer.session_id);
       return answer;
     } catch (error) {
       if (isNew && this.#keptFor === null) this.#forget(null);
@@ -358,6 +345,34 @@ export class RecordClient extends Emitter {
       this.#unsentFrom = this.#newFrom = this.#nextFrameNumber;
     }
     this.#keptFor = sessionId ?? this.#keptFor;
+    if (this.#kept || this.#keptFor === null) return;
+    const facts = { session_id: this.#keptFor, publisher: this.#publisher, stream: this.#stream, skeleton: this.#skeleton, started_at: Date.now() };
+    this.#keepIn(this.#options.keepIn?.(facts) ?? null);
+  }
+
+  /**
+   * Takes over what another page has left of a recording: after `publish`, before `resumeSession`, which sends it.
+   * @param {LeftRecording} left
+   */
+  restore({ facts, messages, kept }) {
+    this.#unacked = new UnackedFrames({ max_bytes: Infinity, max_age: Infinity });
+    this.#unackedVideo = new UnackedVideo();
+    for (const { kind, number, message } of messages) {
+      if (kind === FRAME) this.#nextFrameNumber = number + 1;
+      if (kind === FRAME) this.#unacked.push(0, number, message);
+      else this.#unackedVideo.push(number, message);
+    }
+    this.#keptFor = facts.session_id;
+    this.#isHeld = true;
+    this.#unsentFrom = this.#newFrom = 0;
+    this.#keepIn(kept);
+  }
+
+  /** @param {KeptRecording | null} kept */
+  #keepIn(kept) {
+    this.#kept = kept;
+    this.#unacked?.keepIn(kept);
+    this.#unackedVideo.keepIn(kept);
   }
 
   /**
@@ -370,6 +385,8 @@ export class RecordClient extends Emitter {
     this.#keptFor = null;
     this.#isHeld = false;
     this.#unackedVideo = new UnackedVideo();
+    this.#kept?.end();
+    this.#kept = null;
     if (reason) for (const { number } of left) this.#countNotSent(number, reason);
   }
 

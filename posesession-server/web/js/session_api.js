@@ -20,6 +20,7 @@ import { PosesessionError } from "./errors.js";
  * @property {"columnar" | "bounded" | "json"} codec how chunks are encoded at rest
  * @property {Record<string, number>} [max_error] how far values may be from those that were sent, by channel; absent: not at all
  * @property {number} [image_count]
+ * @property {Record<string, any>} [report] what became of all frames, once its recording has ended
  *
  * @typedef {object} ListQuery
  * @property {string} [q] searched in name, description and metadata

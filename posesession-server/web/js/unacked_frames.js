@@ -1,7 +1,11 @@
 // @ts-check
 // What a streamer must be able to send again. Numbered frames in, what is not acknowledged yet out.
 
+import { FRAME, VIDEO } from "./kept_recordings.js";
+
 /**
+ * @typedef {import("./kept_recordings.js").KeptRecording} KeptRecording
+ *
  * @typedef {object} UnackedLimits
  * @property {number} max_bytes the most that the frames may have together
  * @property {number} max_age the most time between the oldest frame and a new one, seconds
@@ -28,6 +32,8 @@ export class UnackedFrames {
   #bytes = 0;
   #acked = 0;
   #dropped = 0;
+  /** Where it is written down, too. @type {KeptRecording | null} */
+  #kept = null;
 
   /** @param {Partial<UnackedLimits>} [limits] */
   constructor(limits = {}) {
@@ -49,6 +55,15 @@ export class UnackedFrames {
 
   get max_bytes() {
     return this.#limits.max_bytes;
+  }
+
+  /**
+   * Writes down what is kept and what comes, so that it outlives this page.
+   * @param {KeptRecording | null} kept
+   */
+  keepIn(kept) {
+    this.#kept = kept;
+    for (const { number, message } of this.#frames) kept?.put(FRAME, number, message);
   }
 
   /** Frames that were acknowledged, and that gave way. */
@@ -86,9 +101,11 @@ export class UnackedFrames {
       const oldest = /** @type {KeptFrame} */ (this.#frames.shift());
       this.#bytes -= oldest.message.byteLength;
       this.#drop(oldest.number);
+      this.#kept?.settle(FRAME, oldest.number);
       gone.push(oldest.number);
     }
     this.#frames.push({ number, message, pushed_at: now });
+    this.#kept?.put(FRAME, number, message);
     this.#bytes += size;
     return gone;
   }
@@ -103,6 +120,7 @@ export class UnackedFrames {
     const settled = this.#frames.splice(0, after === -1 ? this.#frames.length : after);
     for (const { message } of settled) this.#bytes -= message.byteLength;
     this.#acked += settled.length;
+    if (settled.length > 0) this.#kept?.settle(FRAME, storedThrough);
     this.#ranges = this.#ranges.filter(({ last }) => last > storedThrough);
   }
 
@@ -130,9 +148,17 @@ export class UnackedVideo {
   /** @type {{ end: number, message: ArrayBuffer }[]} */
   #pieces = [];
   #bytes = 0;
+  /** @type {KeptRecording | null} */
+  #kept = null;
 
   get bytes() {
     return this.#bytes;
+  }
+
+  /** @param {KeptRecording | null} kept where it is written down, too */
+  keepIn(kept) {
+    this.#kept = kept;
+    for (const { end, message } of this.#pieces) kept?.put(VIDEO, end, message);
   }
 
   /** What is kept, in order. */
@@ -146,13 +172,16 @@ export class UnackedVideo {
    */
   push(end, message) {
     this.#pieces.push({ end, message });
+    this.#kept?.put(VIDEO, end, message);
     this.#bytes += message.byteLength;
   }
 
   /** @param {number} storedBytes */
   ack(storedBytes) {
+    const before = this.#pieces.length;
     while (this.#pieces.length > 0 && this.#pieces[0].end <= storedBytes) {
       this.#bytes -= this.#pieces.shift()?.message.byteLength ?? 0;
     }
+    if (this.#pieces.length < before) this.#kept?.settle(VIDEO, storedBytes);
   }
 }

@@ -13,6 +13,7 @@ import { showControls } from "./realtime_controls.js";
 import { Countdown } from "./realtime_countdown.js";
 import { details, prepareNext, startOptions } from "./realtime_details.js";
 import { Figures, showSource } from "./realtime_figures.js";
+import { keepIn, showLeft } from "./realtime_kept.js";
 import { LiveSource } from "./realtime_live_source.js";
 import { judge } from "./realtime_quality.js";
 import { Recording } from "./realtime_recording.js";
@@ -34,7 +35,7 @@ const STATE_TEXT = {
 };
 
 const markLabel = byId("mark-label", HTMLInputElement);
-const client = new RecordClient();
+const client = new RecordClient({ keepIn });
 const connection = new Connection(client);
 const recording = new Recording(client);
 const countdown = new Countdown();
@@ -53,6 +54,11 @@ let isStarting = false;
 /** What the server could not do, as it told last. */
 let trouble = "";
 
+client.on("open", ({ durable, not_durable_because: why }) => {
+  setText("durability", durable === false ? `What is recorded here may not survive a power loss of the server: ${why ?? "its store does not promise it"}.` : "");
+  byId("durability", HTMLElement).hidden = durable !== false;
+  publishState({ durable: String(durable ?? "") });
+});
 client.on("error", (error) => {
   if (error.code !== "not_publisher") showProblem(error);
 });
@@ -290,4 +296,11 @@ useShortcuts([
 ]);
 publishState({ framesSent: 0, framesNotSent: 0, frameCount: 0 });
 void connection.open();
-void attempt(openSource);
+void attempt(async () => {
+  // The stream is still the cut off recording's own: it is published anew once that is finished.
+  live.isHeld = await showLeft((ours) => {
+    live.isHeld = false;
+    void attempt(() => live.attach(ours === live.source?.stream ? { take_over: true } : {}));
+  });
+  await openSource();
+});

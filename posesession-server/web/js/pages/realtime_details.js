@@ -9,6 +9,7 @@ const name = byId("session-name", HTMLInputElement);
 const description = byId("session-description", HTMLTextAreaElement);
 const withVideo = byId("with-video", HTMLInputElement);
 const beep = byId("beep", HTMLInputElement);
+const preRoll = byId("pre-roll", HTMLSelectElement);
 const countdowns = [...document.querySelectorAll("input[name=countdown]")].filter((radio) => radio instanceof HTMLInputElement);
 const tags = new TagField(byId("session-tags", HTMLInputElement));
 
@@ -18,6 +19,7 @@ export function details() {
     name: name.value.trim() || `Session of ${new Date().toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })}`,
     description: description.value.trim(),
     tags: tags.tags,
+    pre_roll: Number(preRoll.value),
     with_video: withVideo.checked && !withVideo.disabled,
   };
 }
@@ -47,3 +49,6 @@ for (const [box, key] of /** @type {const} */ ([[withVideo, "realtime.video"], [
   box.checked = preference(key, String(box.checked)) === "true";
   box.addEventListener("change", () => setPreference(key, box.checked));
 }
+const earlier = preference("realtime.pre_roll", preRoll.value);
+if ([...preRoll.options].some(({ value }) => value === earlier)) preRoll.value = earlier;
+preRoll.addEventListener("change", () => setPreference("realtime.pre_roll", preRoll.value));

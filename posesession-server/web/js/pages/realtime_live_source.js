@@ -42,6 +42,8 @@ export class LiveSource extends Emitter {
   /** Whether this connection was already told to publish or watch, and whether it does. */
   #attached = false;
   #flowing = false;
+  /** Whether nothing is published yet, because an older recording of this stream has to be finished first. */
+  isHeld = false;
 
   /**
    * @param {RecordClient} client
@@ -117,7 +119,7 @@ export class LiveSource extends Emitter {
    */
   async attach(options = {}) {
     const source = this.#source;
-    if (!source || !this.#ready || !this.#client.isConnected) return;
+    if (!source || !this.#ready || !this.#client.isConnected || (this.isHeld && source.kind === "camera")) return;
     this.#attached = true;
     try {
       await source.attach(options);

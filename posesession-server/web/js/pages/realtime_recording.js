@@ -77,9 +77,9 @@ export class Recording extends Emitter {
    *
    * Where somebody already records the stream, that recording comes under control instead.
    * @param {Source} source
-   * @param {{ name: string, description: string, tags: string[], with_video: boolean }} options
+   * @param {{ name: string, description: string, tags: string[], pre_roll: number, with_video: boolean }} options
    */
-  async start(source, { name, description, tags, with_video }) {
+  async start(source, { name, description, tags, pre_roll, with_video }) {
     const mime = recordableMime();
     const camera = with_video && source.kind === "camera" ? source : null;
     if (camera && !mime) throw new PosesessionError("no_video", "this browser cannot record video; record the pose alone");
@@ -88,8 +88,10 @@ export class Recording extends Emitter {
     this.#withVideo = false;
     this.#videoLost = false;
     try {
-      const { session_id: id } = await this.#client.startRecording({ name, description, metadata, stream: source.stream, video });
+      const options = { name, description, metadata, stream: source.stream, video, ...(pre_roll > 0 ? { pre_roll } : {}) };
+      const { session_id: id, pre_roll: taken } = await this.#client.startRecording(options);
       this.#adopt(id, "recording");
+      if (pre_roll > 0) this.emit("note", `The recording begins ${(taken ?? 0).toFixed(1)} s before.`);
     } catch (error) {
       if (!(error instanceof PosesessionError) || error.code !== "already_recording") throw error;
       this.#adopt(String(error.details.session_id), "recording");

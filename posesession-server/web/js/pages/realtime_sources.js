@@ -25,6 +25,8 @@ import { MEDIAPIPE_33, MEDIAPIPE_33_SKELETON } from "../mediapipe_skeleton.js";
  * @typedef {CameraSource | RemoteSource} Source
  */
 
+/** The longest time before a recording that the page offers. */
+const PRE_ROLL_MAX_S = 10;
 const USUAL_SIZE = { width: 640, height: 480 };
 
 /**
@@ -111,7 +113,7 @@ export class CameraSource extends Emitter {
    * @param {{ take_over?: boolean }} [options]
    */
   async attach(options = {}) {
-    await this.#client.publish({ stream: this.stream, skeleton: MEDIAPIPE_33, publisher: this.publisher, ...options });
+    await this.#client.publish({ stream: this.stream, skeleton: MEDIAPIPE_33, publisher: this.publisher, pre_roll_max: PRE_ROLL_MAX_S, ...options });
     this.#published = true;
   }
 

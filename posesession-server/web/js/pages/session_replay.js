@@ -14,6 +14,7 @@ import { useAngles } from "./session_replay_angles.js";
 import { copyLink } from "./session_replay_link.js";
 import { useMarkers } from "./session_replay_markers.js";
 import { useFullScreen } from "./session_replay_screen.js";
+import { showQuality } from "./session_replay_quality.js";
 import { useSettings } from "./session_replay_settings.js";
 import { useTransport } from "./session_replay_transport.js";
 
@@ -36,6 +37,8 @@ const timeline = byId("timeline", PoseTimelineElement);
 
 /** Whether the session was there once: then it was deleted meanwhile. */
 let wasThere = false;
+/** The session whose quality was asked for. */
+let described = "";
 
 function showRecording() {
   const { recording, duration, frameCount, live } = replay;
@@ -46,7 +49,19 @@ function showRecording() {
   document.title = `${name} · Replay · posesession`;
   setText("session-facts", `${formatDate(recording.created_at)} · ${live ? "still being recorded" : recording.status}`);
   setText("frame-count", String(frameCount));
+  // A replay says itself when its session is gone.
+  if (!live) void describeQuality(recording.id).catch(() => {});
   publishState({ sessionId: recording.id, duration, frameCount, live: String(live), markerCount: replay.markers.length });
+}
+
+/**
+ * The report is with the session, not with its replay.
+ * @param {string} id
+ */
+async function describeQuality(id) {
+  if (described === id) return;
+  described = id;
+  showQuality(await api.read(id));
 }
 
 function showState() {
