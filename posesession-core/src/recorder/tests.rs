@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::chunk::Chunk;
 use crate::pose::PoseData;
+use crate::quality_report::QualityReport;
 use crate::session::{Marker, MarkerKind};
 use crate::synthetic::SyntheticPose;
 
