@@ -53,10 +53,10 @@ class Relay:
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         # A server takes requests of its own name alone.
-        names = [f"{host}:{port}".encode() for host, port in (self._listener.getsockname(), self._server)]
+        here, there = (f"{host}:{port}".encode() for host, port in (self._listener.getsockname(), self._server))
         try:
             while data := source.recv(65536):
-                sink.sendall(data.replace(*names) if data.startswith(b"GET ") else data)
+                sink.sendall(data.replace(here, there) if data.startswith(b"GET ") else data)
         except OSError:
             pass
         for end in (source, sink):

@@ -37,6 +37,7 @@ def record_crowd(store: NativeStore, frames: int) -> str:
     for frame in range(frames):
         recording.push(frame / 30, crowd(frame), np.arange(frame % 4)[: len(crowd(frame))] + 5)
     facts, report = recording.stop()
+    assert facts is not None and report is not None
     assert facts["frame_count"] == report["stored"] == frames
     return recording.session_id
 
