@@ -92,6 +92,77 @@ fn allocations_per_frame(message: fn(u64) -> Message) -> f64 {
     (long - short) as f64 / (LONG - SHORT) as f64
 }
 
+/// Connects and takes the welcome, over a connection that has room for one message.
+async fn connect(service: &RecordService) -> InProcessTransport {
+    let (server_end, mut client) = in_process(1);
+    let service = service.clone();
+    tokio::spawn(async move { service.serve(server_end).await });
+    expect(&mut client, |message| message["type"] == "welcome").await;
+    client
+}
+
+async fn watch(service: &RecordService, format: &str) -> InProcessTransport {
+    let mut viewer = connect(service).await;
+    let subscribe = json!({ "type": "subscribe", "format": format });
+    viewer.send(Message::text(subscribe.to_string())).await.unwrap();
+    expect(&mut viewer, |message| message["type"] == "ok").await;
+    viewer
+}
+
+/// Reads until a frame comes.
+async fn next_frame(viewer: &mut InProcessTransport) {
+    loop {
+        match viewer.next().await.unwrap().unwrap() {
+            Message::Binary(_) => return,
+            Message::Text(text) if text.as_str().starts_with(r#"{"type":"frame""#) => return,
+            Message::Text(text) => assert!(!text.contains("gap"), "one that reads in time misses nothing"),
+            Message::Close(reason) => panic!("{reason:?}"),
+        }
+    }
+}
+
+#[test]
+fn viewers_that_do_not_read_large_images_cost_a_bounded_memory() {
+    const IMAGE: usize = 1 << 20;
+    const FRAMES: u64 = 100;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let service = RecordService::new(Arc::new(MemoryStore::new()), None, RecordOptions::default());
+    let (timestamp, pose) = SyntheticPose::new(&skeleton(), FPS).frame(0);
+    let mut image = vec![7; IMAGE];
+    image[..3].copy_from_slice(&[0xff, 0xd8, 0xff]);
+    let mut camera = runtime.block_on(connect(&service));
+    let (mut good, mut stalled) = (Vec::new(), Vec::new());
+    for format in ["json", "binary"] {
+        good.push(runtime.block_on(watch(&service, format)));
+        stalled.extend((0..4).map(|_| runtime.block_on(watch(&service, format))));
+    }
+    let used = measure(|| {
+        runtime.block_on(async {
+            for number in 0..FRAMES {
+                let header = BinaryFrameHeader {
+                    timestamp,
+                    frame_number: Some(number),
+                    values_per_person: 33 * 4,
+                    ..BinaryFrameHeader::default()
+                };
+                let frame = BinaryFrame::encode(&header, &pose, &image);
+                camera.send(Message::Binary(frame)).await.unwrap();
+                for viewer in &mut good {
+                    next_frame(viewer).await;
+                }
+            }
+        });
+    });
+    println!(
+        "proof: live images: {FRAMES} frames of 1 MiB read by {} viewers, and not read by {}: at most {:.1} MiB of memory",
+        good.len(),
+        stalled.len(),
+        used.bytes_max as f64 / f64::from(1 << 20),
+    );
+    // 16 MiB of the stream, what is on its way to those that read, and for the others the first message of each format.
+    assert!(used.bytes_max < 32 << 20, "{} bytes", used.bytes_max);
+}
+
 #[test]
 fn a_binary_frame_needs_hardly_any_memory() {
     // The queues between the tasks may ask for memory once for each 32 messages.

@@ -81,7 +81,6 @@ async fn watch_well(server: &ServerProcess, format: WireFormat, done: Cancellati
     assert!(numbers.is_sorted_by(|one, next| one < next), "in order, and none twice");
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { panic!("no frames came") };
     let came = numbers.len() as u64;
-    // A gap's count has statuses in it, too.
     assert!(came + missed > last - first, "{came} of {first} to {last} came, {missed} missed");
     (came, missed)
 }

@@ -42,7 +42,7 @@
  * @property {Message} recording_started
  * @property {Message} recording_stopped
  * @property {Message} ack
- * @property {Message} gap live messages of a watched stream that were lost, because this client was too slow
+ * @property {Message} gap frames of a watched stream that were lost, because this client was too slow
  * @property {import("./errors.js").PosesessionError} error what no command waits for: a refused frame, a broken message
  * @property {FrameNotSent} frame_not_sent
  *

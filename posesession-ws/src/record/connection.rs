@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use posesession_core::{PreRoll, SessionId, Skeleton};
 use serde_json::{Map, Value, json};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
+use tokio_stream::StreamMap;
 
 use super::RecordService;
-use super::live::forward;
+use super::live::Viewer;
 use super::peer::{Inbox, Peer, json_message};
 use super::sent::{SentFrame, too_large};
 use super::stream::{Answer, Control, StreamCommand, StreamHandle};
@@ -22,8 +23,6 @@ use crate::protocol::{
 };
 use crate::transport::{GOODBYE_PATIENCE, Transport, TransportError, answer_goodbye};
 
-/// How many live messages wait for a viewer's socket, beside the stream's own queue.
-const VIEWER_QUEUE: usize = 4;
 /// How many streams one connection may publish to or watch.
 const MAX_STREAMS: usize = 64;
 const DEFAULT_STREAM: &str = "default";
@@ -34,11 +33,11 @@ pub(super) struct Connection<T> {
     transport: T,
     peer: Peer,
     inbox: Inbox,
-    live_sender: mpsc::Sender<Message>,
-    live: mpsc::Receiver<Message>,
     /// The streams this connection publishes to; the last one is meant where a frame names none.
     published: Vec<(String, StreamHandle)>,
-    watched: HashMap<String, (StreamHandle, AbortHandle)>,
+    watched: HashMap<String, StreamHandle>,
+    /// What is told of these. It is read when it can be sent: one message at a time is the connection's own.
+    live: StreamMap<Arc<str>, Viewer>,
     /// The streams it controls: kept so that they outlive their last frame as long as the connection.
     controlled: HashMap<String, StreamHandle>,
     started: Option<SessionId>,
@@ -48,16 +47,14 @@ pub(super) struct Connection<T> {
 
 impl<T: Transport> Connection<T> {
     pub(super) fn new(service: RecordService, transport: T, peer: Peer, inbox: Inbox) -> Self {
-        let (live_sender, live) = mpsc::channel(VIEWER_QUEUE);
         Self {
             service,
             transport,
             peer,
             inbox,
-            live_sender,
-            live,
             published: Vec::new(),
             watched: HashMap::new(),
+            live: StreamMap::new(),
             controlled: HashMap::new(),
             started: None,
             waiting: None,
@@ -67,11 +64,9 @@ impl<T: Transport> Connection<T> {
     pub(super) async fn run(&mut self) -> Result<(), TransportError> {
         let result = self.serve().await;
         hand_over_waiting(&mut self.waiting).await;
-        for (_, forwarder) in self.watched.values() {
-            forwarder.abort();
-        }
+        self.live.clear();
         let streams = self.published.iter().map(|(_, stream)| stream).chain(self.controlled.values());
-        for stream in streams.chain(self.watched.values().map(|(stream, _)| stream)) {
+        for stream in streams.chain(self.watched.values()) {
             stream.send(StreamCommand::Disconnect { connection: self.peer.id }).await;
         }
         result
@@ -93,7 +88,7 @@ impl<T: Transport> Connection<T> {
                     return self.close(CloseReason::TRY_AGAIN, "this client doesn't read its messages").await;
                 }
                 Some(event) = self.inbox.events.recv() => self.tell(event).await?,
-                Some(message) = self.live.recv() => self.tell(message).await?,
+                Some((_, message)) = self.live.next() => self.tell(message).await?,
                 () = hand_over_waiting(&mut self.waiting), if self.waiting.is_some() => {}
                 message = self.transport.next(), if self.waiting.is_none() => match message {
                     None | Some(Err(TransportError::Closed)) => return Ok(()),
@@ -375,18 +370,17 @@ impl<T: Transport> Connection<T> {
         self.check_stream_count(&name)?;
         self.unwatch(&name);
         // Watching starts before the answer is asked for, so that no change falls between the two.
-        let events = stream.watch();
+        let viewer = stream.watch(subscribe.format);
         let peer = self.peer.clone();
         let answer = self.ask(&stream, |reply| StreamCommand::Subscribe { peer, reply }).await?;
-        let forwarder = forward(name.clone(), subscribe.format, events, self.live_sender.clone());
-        let forwarder = tokio::spawn(forwarder).abort_handle();
-        self.watched.insert(name, (stream, forwarder));
+        self.live.insert(name.as_str().into(), viewer);
+        self.watched.insert(name, stream);
         Ok(answer)
     }
 
     async fn unsubscribe(&mut self, name: Option<String>) -> Answer {
         let name = name.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
-        if let Some((stream, _)) = self.watched.get(&name).cloned() {
+        if let Some(stream) = self.watched.get(&name).cloned() {
             self.hand_over(&stream, StreamCommand::Unsubscribe { connection: self.peer.id });
         }
         self.unwatch(&name);
@@ -394,9 +388,8 @@ impl<T: Transport> Connection<T> {
     }
 
     fn unwatch(&mut self, name: &str) {
-        if let Some((_, forwarder)) = self.watched.remove(name) {
-            forwarder.abort();
-        }
+        self.live.remove(name);
+        self.watched.remove(name);
     }
 
     async fn start(&mut self, start: StartRecording) -> Answer {

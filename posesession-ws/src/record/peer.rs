@@ -61,7 +61,10 @@ impl Peer {
 
 /// Writes a message of the protocol as JSON text.
 pub(crate) fn json_message(event: &impl Serialize) -> Message {
-    let text = serde_json::to_string(event)
-        .expect("the protocol's messages have string keys only, so JSON holds them");
-    Message::text(text)
+    Message::text(json_text(event))
+}
+
+/// Writes a message of the protocol as JSON.
+pub(super) fn json_text(event: &impl Serialize) -> String {
+    serde_json::to_string(event).expect("the protocol's messages have string keys only, so JSON holds them")
 }

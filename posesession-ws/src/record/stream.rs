@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use posesession_core::{SessionId, Skeleton, Timestamp};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::actor::StreamActor;
 use super::RecordService;
-use super::live::LiveEvent;
+use super::live::{Live, Viewer};
 use super::peer::{ConnectionId, Peer};
 use super::sent::SentFrame;
-use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError, ResumeSession, StartRecording};
+use crate::protocol::{
+    BinaryVideo, ErrorCode, FramesDropped, ProtocolError, ResumeSession, StartRecording, WireFormat,
+};
 
 /// How many commands may wait for a stream; beyond, connections wait, and with them their senders.
 const COMMAND_QUEUE: usize = 64;
 /// How many KiB they may have together.
 const COMMAND_QUEUE_KIB: u32 = 32 << 10;
-/// How many live events a slow viewer may be behind.
-const LIVE_QUEUE: usize = 64;
 
 /// What a command is answered: a message without its `id`.
 pub(super) type Answer = Result<Value, ProtocolError>;
@@ -136,7 +136,7 @@ pub(super) struct StreamHandle {
     commands: mpsc::Sender<Queued>,
     /// The bytes for which there is room in the queue, in KiB.
     bytes: Arc<Semaphore>,
-    live: broadcast::Sender<LiveEvent>,
+    live: Arc<Live>,
     /// Written by the actor alone.
     is_published: Arc<AtomicBool>,
 }
@@ -160,8 +160,8 @@ impl StreamHandle {
         self.commands.strong_count() == 1
     }
 
-    pub(super) fn watch(&self) -> broadcast::Receiver<LiveEvent> {
-        self.live.subscribe()
+    pub(super) fn watch(&self, format: WireFormat) -> Viewer {
+        self.live.watch(&self.name, format)
     }
 
     /// Hands a command over, waiting while the queue is full. Only a service that shuts down no longer takes any.
@@ -213,7 +213,7 @@ impl StreamHandle {
 /// Starts a stream's actor.
 pub(super) fn spawn(service: RecordService, name: String) -> StreamHandle {
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-    let (live, _) = broadcast::channel(LIVE_QUEUE);
+    let live = Arc::new(Live::new());
     let bytes = Arc::new(Semaphore::new(COMMAND_QUEUE_KIB as usize));
     let handle = StreamHandle { name: name.into(), commands, bytes, live, is_published: Arc::default() };
     let tasks = service.inner.tasks.clone();
@@ -238,7 +238,7 @@ mod tests {
     async fn the_queue_is_bounded_in_bytes_and_takes_what_is_larger_alone() {
         let (commands, mut receiver) = mpsc::channel(COMMAND_QUEUE);
         let bytes = Arc::new(Semaphore::new(COMMAND_QUEUE_KIB as usize));
-        let (live, _) = broadcast::channel(1);
+        let live = Arc::new(Live::new());
         let stream = StreamHandle { name: "s".into(), commands, bytes, live, is_published: Arc::default() };
         assert!(stream.try_send(video(20 << 20)).is_none());
         let waiting = stream.try_send(video(20 << 20)).expect("no room");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use posesession_store::SessionStore;
-use posesession_ws::protocol::{Publish, StartRecording, Subscribe};
+use posesession_ws::protocol::{Publish, StartRecording, Subscribe, WireFormat};
 use posesession_ws::{
     Message, RecordClient, RecordEvent, RecordOptions, from_websocket, in_process, websocket_config,
 };
@@ -112,7 +112,56 @@ async fn a_slow_viewer_loses_frames_is_told_and_slows_nobody() {
         }
     }
     assert!(gap > 0, "the viewer is told of what it missed");
-    assert!(seen + gap >= 500, "{seen} seen and {gap} told to be missing are all 500");
+    assert_eq!(seen + gap, 500, "each frame is seen or told to be missing");
+}
+
+#[tokio::test]
+async fn viewers_that_lose_large_images_are_told_and_the_recording_has_them_all() {
+    const FRAMES: u64 = 60;
+    const IMAGE: usize = 1 << 20;
+    let house = House::new();
+    let mut camera = house.connect().await;
+    camera.ask(json!({ "type": "publish" })).await;
+    let mut viewers = Vec::new();
+    for format in [WireFormat::Json, WireFormat::Binary] {
+        let (server_end, viewer_end) = in_process(1);
+        let service = house.records.clone();
+        tokio::spawn(async move { service.serve(server_end).await });
+        let mut viewer = RecordClient::over(viewer_end).await.unwrap();
+        viewer.subscribe(&Subscribe { format, ..Subscribe::default() }).await.unwrap();
+        viewers.push(viewer);
+    }
+    let id = camera.start("large images").await;
+    for n in 0..FRAMES {
+        camera.frame_with_image(n, IMAGE).await;
+    }
+    let finalized = camera.stop().await;
+    assert_eq!(finalized["session"]["frame_count"], FRAMES);
+    let frames = house.frames(id).await;
+    assert!(frames.iter().all(|frame| frame.image.is_some()), "the recording has every image");
+    for viewer in &mut viewers {
+        let (mut gap, mut seen, mut last) = (0, 0, 0);
+        while last != FRAMES - 1 {
+            match viewer.next_event().await.unwrap() {
+                RecordEvent::Other(message) if message["type"] == "gap" => {
+                    gap += message["count"].as_u64().unwrap();
+                }
+                RecordEvent::Other(message) if message["type"] == "frame" => {
+                    seen += 1;
+                    last = message["frame_number"].as_u64().unwrap();
+                }
+                RecordEvent::Frame(frame) => {
+                    assert_eq!(frame.image.len(), IMAGE);
+                    seen += 1;
+                    last = frame.header.frame_number.unwrap();
+                }
+                _ => {}
+            }
+        }
+        // Fewer than the events it may be behind: only their bytes are too many.
+        assert!(gap > 0);
+        assert_eq!(seen + gap, FRAMES, "each frame is seen or told to be missing");
+    }
 }
 
 #[tokio::test(start_paused = true)]

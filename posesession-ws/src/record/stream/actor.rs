@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use posesession_core::{PoseData, SessionId, SessionStatus, Skeleton};
 use serde_json::json;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use self::before::Before;
 use super::{Control, Queued, StreamCommand, StreamHandle};
 use crate::protocol::{Ack, ProtocolError};
-use crate::record::live::LiveEvent;
+use crate::record::live::{Live, LiveEvent};
 use crate::record::peer::{ConnectionId, Peer, json_message};
 use crate::record::recording::{Outcome, Recording};
 use crate::record::{RecordService, lock};
@@ -27,7 +27,7 @@ use crate::record::{RecordService, lock};
 pub(super) struct StreamActor {
     service: RecordService,
     name: Arc<str>,
-    live: broadcast::Sender<LiveEvent>,
+    live: Arc<Live>,
     commands: mpsc::Receiver<Queued>,
     publisher: Option<Publisher>,
     /// Whether `publisher` is there and not lost, for those who list the streams.
@@ -80,7 +80,7 @@ impl StreamActor {
             before: Before::new(&service),
             service,
             name: Arc::clone(&handle.name),
-            live: handle.live.clone(),
+            live: Arc::clone(&handle.live),
             commands,
             publisher: None,
             is_published: Arc::clone(&handle.is_published),
@@ -258,7 +258,7 @@ impl StreamActor {
 
     /// Viewers hear it in order with the frames, controllers and the publisher at once.
     fn tell_all(&self, message: crate::Message) {
-        self.tell_viewers(LiveEvent::Text(message.clone()));
+        self.live.tell(LiveEvent::Text(message.clone()));
         for attached in self.attached.values().filter(|attached| !attached.watching) {
             attached.peer.tell_message(message.clone());
         }
@@ -267,11 +267,6 @@ impl StreamActor {
         {
             publisher.peer.tell_message(message);
         }
-    }
-
-    fn tell_viewers(&self, event: LiveEvent) {
-        // No viewers is no failure.
-        let _nobody = self.live.send(event);
     }
 
     fn tell_all_error(&self, error: &ProtocolError) {

@@ -40,7 +40,7 @@ impl StreamActor {
                 self.recording = None;
                 if may_go_on {
                     // To its publisher nothing has ended: it keeps what is not acknowledged for the next server.
-                    last_status.into_iter().for_each(|status| self.tell_viewers(LiveEvent::Text(status)));
+                    last_status.into_iter().for_each(|status| self.live.tell(LiveEvent::Text(status)));
                     self.forget_recording(id);
                 } else {
                     self.recording_ended(id);

@@ -1,6 +1,6 @@
 //! The publisher's side of a stream: who may send, and what becomes of a frame.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use posesession_core::{Accepted, FrameRefusal, IncomingFrame, PoseData, Skeleton};
@@ -11,7 +11,7 @@ use super::controlling::refused as refused_command;
 use super::{Publisher, StreamActor};
 use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError};
 use crate::record::connection::ok_answer;
-use crate::record::live::{LiveEvent, LiveFrame};
+use crate::record::live::{Encoded, LiveEvent, LiveFrame};
 use crate::record::peer::{ConnectionId, Peer, json_message};
 use crate::record::sent::{SentFrame, SentPoses, pose_error_code};
 use crate::record::stream::Answer;
@@ -118,7 +118,7 @@ impl StreamActor {
         let skeleton = Arc::new(skeleton);
         self.skeleton = Some(Arc::clone(&skeleton));
         let message = json!({ "type": "skeleton", "stream": &*self.name, "skeleton": &*skeleton });
-        self.tell_viewers(LiveEvent::Text(json_message(&message)));
+        self.live.tell(LiveEvent::Text(json_message(&message)));
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl StreamActor {
         // A copy of its own: the slice would keep the whole message's memory while the image waits for its chunk.
         let image = Bytes::copy_from_slice(&image);
         let mut session_timestamp = None;
-        let viewers = self.live.receiver_count() > 0;
+        let viewers = self.live.has_viewers();
         let shown = viewers.then(|| (pose_data.clone(), image.clone()));
         let recorded = match &mut self.recording {
             None => {
@@ -224,7 +224,7 @@ impl StreamActor {
         if let Some((pose_data, image)) = shown {
             let nobody_yet = || Arc::new(Skeleton { name: String::new(), components: Vec::new() });
             let skeleton = skeleton.unwrap_or_else(nobody_yet);
-            self.tell_viewers(LiveEvent::Frame(Arc::new(LiveFrame {
+            self.live.tell(LiveEvent::Frame(Box::new(LiveFrame {
                 stream: self.name.to_string(),
                 skeleton,
                 frame_number,
@@ -232,8 +232,7 @@ impl StreamActor {
                 session_timestamp,
                 pose_data,
                 image,
-                json: OnceLock::new(),
-                binary: OnceLock::new(),
+                encoded: Encoded::default(),
             })));
         }
         recorded
