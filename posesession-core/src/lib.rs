@@ -48,8 +48,8 @@ pub use pose::{PoseData, PoseError, PoseView};
 pub use pose_json::{Landmarks, PoseJson, SentPose};
 pub use quality_report::QualityReport;
 pub use recorder::{
-    Accepted, ClockStretch, CommandError, FrameRefusal, IncomingFrame, PreRoll, Recorder, RecorderConfig,
-    ResumePoint,
+    Accepted, ClockStretch, CommandError, Earlier, FrameRefusal, IncomingFrame, PreRoll, Recorder,
+    RecorderConfig, ResumePoint,
 };
 pub use session::{
     Marker, MarkerKind, SessionId, SessionRecording, SessionStatus, UnknownStatus, User, UserId,

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use clock::ClockStretch;
 pub use config::{IncomingFrame, RecorderConfig, ResumePoint};
 pub use outcome::{Accepted, CommandError, FrameRefusal};
-pub use pre_roll::PreRoll;
+pub use pre_roll::{Earlier, PreRoll};
 
 use crate::batch::Batch;
 use crate::session::SessionStatus;

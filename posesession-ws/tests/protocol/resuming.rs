@@ -12,7 +12,7 @@ use posesession_ws::{Message, RecordOptions, RecordService, in_process};
 use serde_json::{Value, json};
 use watched_store::WatchedStore;
 
-use crate::harness::{Client, House, session_id};
+use crate::harness::{Client, House, frame, session_id};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -299,6 +299,39 @@ async fn a_recording_starts_before_it_is_asked_for() {
             assert_eq!(camera.ask(command).await["code"], "bad_message");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_within_a_pre_roll_is_counted_by_its_cause() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    camera.ask(json!({ "type": "publish", "publisher": "run-1", "pre_roll_max": 60 })).await;
+    let dropped = |first: u64, last: u64| json!({ "type": "frames_dropped", "first": first, "last": last, "cause": "overflow" });
+    // Numbers before the first frame belong to no recording.
+    camera.send(dropped(0, 9)).await;
+    for n in 10..20 {
+        camera.frame(n).await;
+    }
+    camera.send(dropped(20, 24)).await;
+    let mut unfit = frame(25);
+    unfit["pose_data"] = json!({ "persons": [{ "id": 0, "pose": [[0.5, 0.5, 0.9]] }] });
+    camera.send(unfit).await;
+    assert_eq!(camera.expect("error").await["code"], "keypoint_mismatch");
+    for n in 26..30 {
+        camera.frame(n).await;
+    }
+    camera.send(dropped(30, 34)).await;
+    let answer = camera.ask(json!({ "type": "start_recording", "name": "before", "pre_roll": 60 })).await;
+    let session = session_id(&answer);
+    camera.frame(35).await;
+    let report = camera.stop().await["report"].clone();
+    let counted = ["stored", "sent", "missing", "late"].map(|field| report[field].as_u64());
+    assert_eq!(counted, [Some(15), Some(26), Some(0), Some(0)], "{report}");
+    assert_eq!(report["dropped"], json!({ "overflow": 10 }), "{report}");
+    assert_eq!(report["refused"], json!({ "keypoint_mismatch": 1 }), "{report}");
+    let markers = house.store.markers(session).await.unwrap();
+    let gaps: Vec<_> = markers.iter().filter(|m| m.kind == MarkerKind::Gap).map(|m| m.count).collect();
+    assert_eq!(gaps, [Some(5), Some(5)], "{markers:?}");
 }
 
 /// A server over a store that can be told to fail, and a client of it.

@@ -1,12 +1,13 @@
-//! What came before a recording was asked for: frames of the publisher in, the first frames of a recording out.
+//! What came before a recording was asked for: frames of the publisher in, and what it told of others; the beginning of a recording out.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use posesession_core::{IncomingFrame, PreRoll};
+use posesession_core::{Earlier, IncomingFrame, PreRoll};
 
-use crate::protocol::ProtocolError;
+use crate::protocol::{ErrorCode, FramesDropped, ProtocolError};
 use crate::record::RecordService;
 use crate::record::recording::Recording;
 
@@ -49,7 +50,25 @@ impl Before {
         }
         let pose_data = std::mem::take(&mut frame.pose_data);
         let kept = IncomingFrame { pose_data, image: frame.image.take(), ..*frame };
-        self.kept.push(now, kept);
+        self.push(now, Earlier::Frame(kept));
+    }
+
+    /// Notes numbers that won't come, if frames are kept.
+    pub(super) fn drop_frames(&mut self, now: Duration, dropped: &FramesDropped) {
+        let FramesDropped { first, last, cause, .. } = dropped;
+        self.push(now, Earlier::Dropped { first: *first, last: *last, cause: cause.as_str().into() });
+    }
+
+    /// Notes a frame that was refused, if frames are kept.
+    pub(super) fn refuse(&mut self, now: Duration, number: Option<u64>, code: ErrorCode) {
+        self.push(now, Earlier::Refused { number, code: code.as_str() });
+    }
+
+    fn push(&mut self, now: Duration, came: Earlier) {
+        if !self.is_kept() {
+            return;
+        }
+        self.kept.push(now, came);
         let of_all = self.count();
         if of_all > PROCESS_BYTES {
             self.kept.give_way(self.kept.bytes().saturating_sub(of_all - PROCESS_BYTES));
@@ -69,23 +88,33 @@ impl Before {
             self.clear();
             return Ok(0.0);
         };
-        let frames = self.kept.take(now, age);
+        let kept = self.kept.take(now, age);
         self.count();
-        let span = |first: &IncomingFrame, last: &IncomingFrame| {
-            last.timestamp.as_secs_f64() - first.timestamp.as_secs_f64()
-        };
-        let seconds =
-            frames.first().zip(frames.last()).map_or(0.0, |(first, last)| span(first, last).max(0.0));
-        if frames.is_empty() {
+        if kept.is_empty() {
             return Ok(0.0);
         }
-        for mut frame in frames {
+        let mut times = kept.iter().filter_map(|came| match came {
+            Earlier::Frame(frame) => Some(frame.timestamp.as_secs_f64()),
+            _ => None,
+        });
+        let seconds = times.next().map_or(0.0, |first| (times.last().unwrap_or(first) - first).max(0.0));
+        for came in kept {
             if recording.recorder.is_full() {
                 recording.store_rest().await?;
             }
-            // One that is refused is counted; its sender was told of what is wrong with it when it came.
-            if let Err(refusal) = recording.recorder.handle_frame(now, &mut frame) {
-                tracing::debug!(session = %recording.id, %refusal, "a frame of the pre-roll is not stored");
+            let recorder = &mut recording.recorder;
+            // What is refused is counted; its sender was told of what is wrong with it when it came.
+            let taken: Result<(), Box<dyn Error>> = match came {
+                Earlier::Frame(mut frame) => {
+                    recorder.handle_frame(now, &mut frame).map(drop).map_err(Into::into)
+                }
+                Earlier::Dropped { first, last, cause } => {
+                    recorder.drop_numbers(now, first, last, &cause).map_err(Into::into)
+                }
+                Earlier::Refused { number, code } => recorder.refuse(now, number, code).map_err(Into::into),
+            };
+            if let Err(refusal) = taken {
+                tracing::debug!(session = %recording.id, %refusal, "something of the pre-roll is not taken");
             }
         }
         if let Err(error) = recording.recorder.mark_started(now) {

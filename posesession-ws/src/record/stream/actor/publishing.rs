@@ -138,14 +138,16 @@ impl StreamActor {
             return;
         }
         let now = self.service.inner.clock.now();
-        if let Some(recording) = &mut self.recording
-            && let Err(error) = recording.recorder.refuse(now, frame_number, code.as_str())
-        {
+        let Some(recording) = &mut self.recording else {
+            self.before.refuse(now, frame_number, code);
+            return;
+        };
+        if let Err(error) = recording.recorder.refuse(now, frame_number, code.as_str()) {
             tracing::warn!(session = %recording.id, %error, "a refused frame is not counted");
         }
     }
 
-    /// Settles numbers that won't come. While nothing is recorded there is nothing to settle.
+    /// Settles numbers that won't come. While nothing is recorded they matter only to a recording that begins earlier.
     pub(super) fn drop_frames(&mut self, from: ConnectionId, dropped: &FramesDropped) -> Answer {
         if !self.is_publisher(from) {
             let message = "this connection doesn't publish to the stream";
@@ -155,6 +157,8 @@ impl StreamActor {
         if let Some(recording) = &mut self.recording {
             let settled = recording.recorder.drop_numbers(now, dropped.first, dropped.last, &dropped.cause);
             settled.map_err(|error| refused_command(&error))?;
+        } else {
+            self.before.drop_frames(now, dropped);
         }
         Ok(ok_answer(Map::new()))
     }
