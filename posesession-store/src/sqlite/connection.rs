@@ -317,6 +317,9 @@ fn migrate(db: &mut Connection, version: i64) -> Result<(), Failure> {
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(step)?;
         fail_point!("during_migration");
+        if planted!("planted::migrate_in_parts") {
+            transaction.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+        }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", latest_version())?;

@@ -12,5 +12,6 @@ pub mod disk;
 pub mod shim;
 pub mod frames;
 pub mod workload;
+pub mod migration;
 pub mod check;
 pub mod proof;

@@ -62,8 +62,9 @@ pub struct Size {
     pub frames: u64,
 }
 
+/// What was begun and promised so far.
 #[derive(Debug, Default)]
-struct Log {
+pub(crate) struct Log {
     events: RefCell<Vec<(usize, Event)>>,
     refusals: Cell<usize>,
 }
@@ -72,6 +73,11 @@ struct Log {
 const TRIES: usize = 30;
 
 impl Log {
+    /// Returns how often something was refused, and all events.
+    pub(crate) fn end(self) -> (usize, Vec<(usize, Event)>) {
+        (self.refusals.get(), self.events.into_inner())
+    }
+
     fn note(&self, event: Event) {
         // What is promised is noted after more of the disk's operations than it needed, never after fewer.
         self.events.borrow_mut().push((shim::position(), event));
@@ -114,15 +120,8 @@ impl Run {
         let failures = shim::set_fault(None);
         let openings = shim::databases_opened();
         let operations = shim::end_watch();
-        let Log { events, refusals } = log;
-        Ok(Self {
-            sessions: recorded?,
-            operations,
-            events: events.into_inner(),
-            refusals: refusals.get(),
-            openings,
-            failures,
-        })
+        let (refusals, events) = log.end();
+        Ok(Self { sessions: recorded?, operations, events, refusals, openings, failures })
     }
 }
 
@@ -157,15 +156,15 @@ async fn use_store(path: &Path, size: Size, log: &Log) -> Result<Vec<SessionId>,
 }
 
 /// Someone who uses an open store.
-struct UserOf<'a> {
-    store: &'a SqliteStore,
-    size: Size,
-    log: &'a Log,
-    sessions: Vec<(SessionId, Term)>,
+pub(crate) struct UserOf<'a> {
+    pub(crate) store: &'a SqliteStore,
+    pub(crate) size: Size,
+    pub(crate) log: &'a Log,
+    pub(crate) sessions: Vec<(SessionId, Term)>,
 }
 
 impl UserOf<'_> {
-    async fn create(&mut self, place: usize) -> Result<(), StoreError> {
+    pub(crate) async fn create(&mut self, place: usize) -> Result<(), StoreError> {
         let new =
             NewSession { skeleton: Some(frames::skeleton()), ..NewSession::named("Through power losses") };
         let id = new.id;
@@ -181,7 +180,7 @@ impl UserOf<'_> {
         Ok(())
     }
 
-    async fn append(&self, place: usize, batches: Range<u64>) -> Result<(), StoreError> {
+    pub(crate) async fn append(&self, place: usize, batches: Range<u64>) -> Result<(), StoreError> {
         let (id, term) = self.sessions[place];
         for number in batches {
             let (first, end) = (number * self.size.frames, (number + 1) * self.size.frames);
@@ -204,7 +203,7 @@ impl UserOf<'_> {
         Ok(())
     }
 
-    async fn finish(&self, place: usize) -> Result<(), StoreError> {
+    pub(crate) async fn finish(&self, place: usize) -> Result<(), StoreError> {
         let (id, term) = self.sessions[place];
         self.log.note(Event::Finishing(place));
         let finish = async || match self.store.finish(id, term, SessionStatus::Completed).await {

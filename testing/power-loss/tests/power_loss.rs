@@ -1,5 +1,6 @@
 //! No power loss takes an acknowledged frame, wherever it falls.
 
+use power_loss::migration::{Left, VERSIONS};
 use power_loss::proof::{Plan, is_long, prove, prove_restarts, scratch_folder, seed, with_commas};
 use power_loss::workload::{Run, Size};
 
@@ -48,5 +49,45 @@ fn what_a_killed_process_did_not_sync_is_synced_before_it_is_told() {
         "proof: kill, restart, power loss: {} images after {} restarts, 0 frames lost that were told (seed {seed})",
         with_commas(outcome.images as u64),
         with_commas(outcome.images as u64 / 2),
+    );
+}
+
+/// A database that an earlier program made becomes one of the latest version as a whole or not at all, and then goes on.
+#[test]
+fn no_power_loss_on_the_way_to_the_latest_version_takes_a_frame() {
+    let images = match (is_long(), cfg!(debug_assertions)) {
+        (true, _) => 10_000,
+        (false, false) => 1_000,
+        (false, true) => 200,
+    };
+    let size = Size { sessions: 3, batches: 6, frames: 24 };
+    let seed = seed(3);
+    let (mut all, mut operations, mut frames) = (0, 0, 0);
+    for version in VERSIONS {
+        for left in [Left::Closed, Left::Killed] {
+            let (recorded, checked) = (scratch_folder(), scratch_folder());
+            let (run, made) = Run::migrate(recorded.path(), version, left, size).unwrap();
+            assert_eq!(made, if left == Left::Killed { 7 } else { 4 }, "whether there is a log");
+            let outcome = prove(&run, Plan { images, from: made, seed, stop_at_wrong: true }, checked.path());
+            if !outcome.wrong.is_empty() {
+                let kept = checked.keep();
+                let wrong = outcome.wrong;
+                panic!(
+                    "version {version}, {left:?}: {wrong:?} (seed {seed}; the image is kept in {})",
+                    kept.display()
+                );
+            }
+            all += outcome.images;
+            operations += run.operations.len() - made;
+            frames += outcome.frames;
+        }
+    }
+    println!(
+        "proof: migration: databases of {} earlier versions, closed and killed: {} images at each of {} writes and syncs, {} acknowledged \
+         frames looked for, 0 lost (seed {seed})",
+        VERSIONS.count(),
+        with_commas(all as u64),
+        with_commas(operations as u64),
+        with_commas(frames),
     );
 }
