@@ -36,3 +36,20 @@ pub struct ImageObject {
     /// All images, one behind the other.
     pub bytes: Bytes,
 }
+
+impl ImageObject {
+    /// Names the images of a chunk by its first frame and by their checksum: `images/000000000256-1c291ca3`.
+    ///
+    /// The chunk, which names the object, is under a checksum of its own: so a changed bit of an image can be found.
+    #[must_use]
+    pub fn of_chunk(first_frame: u64, bytes: Bytes) -> Self {
+        Self { name: format!("images/{first_frame:012}-{:08x}", crc32c::crc32c(&bytes)), bytes }
+    }
+
+    /// Returns the checksum (CRC32C) of an object's bytes by its name; none if the name tells none.
+    #[must_use]
+    pub fn named_checksum(name: &str) -> Option<u32> {
+        let (_, checksum) = name.rsplit_once('-')?;
+        (checksum.len() == 8).then(|| u32::from_str_radix(checksum, 16).ok())?
+    }
+}

@@ -107,6 +107,13 @@ impl Chunk {
         self.images.push(ChunkImage { frame, image });
     }
 
+    /// Says in which object all of the chunk's images are.
+    pub(crate) fn set_image_object(&mut self, name: &str) {
+        for ChunkImage { image, .. } in &mut self.images {
+            name.clone_into(&mut image.object);
+        }
+    }
+
     /// Builds a chunk from its columns, as a decoder has them.
     ///
     /// # Errors

@@ -16,7 +16,6 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     chunk: Option<Chunk>,
-    images: Option<ImageObject>,
     image_bytes: Vec<u8>,
     markers: Vec<Marker>,
     skeleton: Option<Skeleton>,
@@ -59,13 +58,9 @@ impl Draft {
             && let Ok(length) = u32::try_from(image.len())
             && length > 0
         {
-            let first_frame = chunk.first_frame();
-            let object = self.images.get_or_insert_with(|| ImageObject {
-                name: format!("images/{first_frame:012}"),
-                bytes: Bytes::new(),
-            });
             let offset = self.image_bytes.len() as u64;
-            chunk.set_last_image(ImageRef { object: object.name.clone(), offset, length });
+            // The object's name is given when all of its bytes are there.
+            chunk.set_last_image(ImageRef { object: String::new(), offset, length });
             self.image_bytes.extend_from_slice(image);
         }
         Ok(())
@@ -118,19 +113,16 @@ impl Draft {
         self.bytes = 0;
         let moved = std::mem::take(&mut self.moved);
         let arrived = self.arrived.take();
-        let chunk = self.chunk.take().filter(|chunk| !chunk.is_empty());
+        let mut chunk = self.chunk.take().filter(|chunk| !chunk.is_empty());
         if chunk.is_none() && self.markers.is_empty() && self.skeleton.is_none() && !moved {
             return None;
         }
+        let images = chunk.as_mut().and_then(|chunk| self.close_images(chunk));
         if let Some(chunk) = &chunk {
             // Chunks are as long as the one before, give or take a frame or two of a flush that comes a little later.
             let (frames, rows) = (chunk.frame_count(), chunk.track_ids().len());
             self.expected = (frames + frames / 8 + 2, rows + rows / 8 + 2);
         }
-        let expected = self.image_bytes.len();
-        let image_bytes = Bytes::from(std::mem::take(&mut self.image_bytes));
-        self.image_bytes.reserve(expected);
-        let images = self.images.take().map(|object| ImageObject { bytes: image_bytes, ..object });
         Some(Batch {
             chunk,
             images,
@@ -139,5 +131,18 @@ impl Draft {
             settled_through: self.settled_through,
             arrived,
         })
+    }
+
+    /// Makes one object of the images in a chunk, and names it there.
+    fn close_images(&mut self, chunk: &mut Chunk) -> Option<ImageObject> {
+        if self.image_bytes.is_empty() {
+            return None;
+        }
+        let expected = self.image_bytes.len();
+        let bytes = Bytes::from(std::mem::take(&mut self.image_bytes));
+        self.image_bytes.reserve(expected);
+        let object = ImageObject::of_chunk(chunk.first_frame(), bytes);
+        chunk.set_image_object(&object.name);
+        Some(object)
     }
 }

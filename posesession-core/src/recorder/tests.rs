@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::batch::ImageObject;
 use crate::chunk::Chunk;
 use crate::pose::PoseData;
 use crate::quality_report::QualityReport;
@@ -387,17 +388,18 @@ fn images_of_a_chunk_are_one_object() {
     sim.recorder.finish(sim.now).unwrap();
     let batches = sim.poll();
     let objects: Vec<_> = batches.iter().map(|batch| batch.images.clone().unwrap()).collect();
-    assert_eq!(objects[0].name, "images/000000000000");
-    assert_eq!(objects[1].name, "images/000000000003");
+    assert_eq!(objects[0].name, "images/000000000000-2a94b2e9");
+    assert_eq!(objects[1].name, "images/000000000003-f772c4b8");
     assert_eq!(&objects[1].bytes[..], b"threefour");
+    assert_eq!(ImageObject::named_checksum(&objects[1].name), Some(0xf772c4b8), "CRC32C");
     let paths: Vec<_> = batches.iter().flat_map(|b| chunk_of(b).images().to_vec()).collect();
     let paths: Vec<_> = paths.iter().map(|i| (i.frame, i.image.to_string())).collect();
     assert_eq!(
         paths,
         [
-            (1, "images/000000000000#0,3".to_owned()),
-            (0, "images/000000000003#0,5".to_owned()),
-            (1, "images/000000000003#5,4".to_owned()),
+            (1, "images/000000000000-2a94b2e9#0,3".to_owned()),
+            (0, "images/000000000003-f772c4b8#0,5".to_owned()),
+            (1, "images/000000000003-f772c4b8#5,4".to_owned()),
         ]
     );
 }

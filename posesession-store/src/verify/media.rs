@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use chrono::Utc;
-use posesession_core::{ChunkImage, SessionId, SessionRecording};
+use posesession_core::{ChunkImage, ImageObject, SessionId, SessionRecording};
 
 use super::frames::Images;
 use super::{Verifier, said};
 use crate::finding::Finding;
 use crate::media::{MediaObject, MediaStore, RecordedVideo, VideoCheck};
 
-/// Objects up to this size are read at once to look at all images in them.
+/// How much of an object is read at once. Of longer ones, images are looked at one by one.
 const AT_ONCE_BYTES: u64 = 32 << 20;
 
 /// Checks a session's images and video.
@@ -85,13 +85,21 @@ async fn check_images(
     object: &MediaObject,
     images: &[(u64, ChunkImage)],
 ) -> Result<(), String> {
-    let whole = if object.size <= AT_ONCE_BYTES {
-        let whole = media.object_bytes(object, 0..object.size).await.map_err(|error| said(&error))?;
-        verifier.advance(whole.len() as u64);
-        Some(whole)
-    } else {
-        None
-    };
+    let mut whole = Bytes::new();
+    let mut checksum = 0;
+    let mut checked = 0;
+    while checked < object.size {
+        let end = object.size.min(checked + AT_ONCE_BYTES);
+        let piece = media.object_bytes(object, checked..end).await.map_err(|error| said(&error))?;
+        verifier.advance(piece.len() as u64);
+        checksum = crc32c::crc32c_append(checksum, &piece);
+        whole = piece;
+        checked = end;
+    }
+    let whole = (object.size <= AT_ONCE_BYTES).then_some(whole);
+    if ImageObject::named_checksum(object.path.as_ref()).is_some_and(|named| named != checksum) {
+        return Err(format!("the bytes of `{}` are not those that its name tells", object.path));
+    }
     for (frame, ChunkImage { image, .. }) in images {
         let end = image.offset.saturating_add(u64::from(image.length));
         if end > object.size {
