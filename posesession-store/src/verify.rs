@@ -5,6 +5,8 @@ mod rows;
 mod frames;
 mod media;
 
+use std::borrow::Cow;
+
 use posesession_core::{SessionId, SessionRecording, Timestamp, UserId};
 use serde::Serialize;
 
@@ -15,6 +17,9 @@ use crate::transfer::{OnProgress, Place, Progress};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use rows::{ChunkRow, ChunkRows, SessionRow, session_facts};
+
+/// How often a session is looked at that is changed each time meanwhile.
+const MOST_LOOKS: usize = 3;
 
 /// What a look at a place found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -93,15 +98,36 @@ impl Verifier<'_> {
         self.advance(0);
         for session in &sessions {
             self.verified.sessions += 1;
-            let images = frames::check(self, session).await;
-            self.check_markers(session).await;
-            media::check_session(self, session, images).await;
+            self.check_steady(session).await;
         }
         if only.is_empty() {
             media::check_orphans(self, &sessions).await;
         }
         self.progress.done_bytes = self.progress.total_bytes;
         self.advance(0);
+    }
+
+    /// Checks a session, anew if something looked wrong and the session was changed or deleted meanwhile.
+    async fn check_steady(&mut self, session: &SessionRecording) {
+        let before = self.verified.clone();
+        let mut session = Cow::Borrowed(session);
+        for _ in 0..MOST_LOOKS {
+            let images = frames::check(self, &session).await;
+            self.check_markers(&session).await;
+            media::check_session(self, &session, images).await;
+            if self.verified.findings.len() == before.findings.len() {
+                return;
+            }
+            match self.place.sessions.read_session(session.id).await {
+                Ok(now) if now != *session => session = Cow::Owned(now),
+                Err(StoreError::SessionNotFound { .. }) => {
+                    self.verified = before;
+                    return;
+                }
+                Ok(_) | Err(_) => return,
+            }
+            self.verified = before.clone();
+        }
     }
 
     /// Lists the sessions of all users.

@@ -206,6 +206,33 @@ async fn damage_is_found_and_named() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_deleted_meanwhile_is_not_damaged() {
+    let recorded = Recorded::of(&["Squat", "Lunge"]).await;
+    let store = SqliteStore::open(recorded.database()).await.unwrap();
+    let mut is_deleted = false;
+    let verified = verify(Place { sessions: &store, media: None }, &recorded.ids[..1], &mut |progress| {
+        if progress.done_bytes > 0 && !is_deleted {
+            recorded.sql("UPDATE session_recording SET deleted_at_micros = 1 WHERE key = 1");
+            is_deleted = true;
+        }
+    })
+    .await;
+    assert!(is_deleted);
+    assert_eq!(verified.findings, []);
+}
+
+#[tokio::test]
+async fn damage_within_a_deleted_session_is_found() {
+    let recorded = Recorded::of(&["Squat"]).await;
+    recorded.sql("UPDATE session_recording SET deleted_at_micros = 1");
+    assert_eq!(damage(&recorded.verify(&[]).await), Vec::<&Finding>::new());
+    recorded.sql("UPDATE frame_chunk SET payload = zeroblob(length(payload)) WHERE first_frame = 256");
+    let verified = recorded.verify(&[]).await;
+    let found = damage(&verified);
+    assert_eq!((found.len(), found[0].place.as_str()), (1, "chunk from frame 256"), "{found:?}");
+}
+
+#[tokio::test]
 async fn images_and_videos_that_are_lost_or_broken_are_found() {
     let recorded = Recorded::of(&["Squat"]).await;
     let id = recorded.ids[0];

@@ -14,7 +14,7 @@ use crate::verify::{ChunkRow, ChunkRows, SessionRow, session_facts};
 /// Checks all sessions, or some. To be called at the start of a transaction.
 pub(super) async fn check(db: &mut PgConnection, only: &[SessionId]) -> Result<Vec<Finding>, Failure> {
     let sql = format!(
-        "SELECT s.key, s.is_erased, s.compacted_frames, s.sort_name, k.layout, f.text AS searched, {SESSION_COLUMNS}
+        "SELECT s.key, s.is_erased, s.deleted_at_micros IS NOT NULL AS is_deleted, s.compacted_frames, s.sort_name, k.layout, f.text AS searched, {SESSION_COLUMNS}
          FROM {SESSION_TABLES} LEFT JOIN session_search f ON f.session_key = s.key ORDER BY s.key"
     );
     // One moment for all rows: what is recorded meanwhile doesn't contradict itself.
@@ -30,7 +30,7 @@ pub(super) async fn check(db: &mut PgConnection, only: &[SessionId]) -> Result<V
         match facts(row, &mut skeletons) {
             Ok(Some((session, of_session))) => {
                 findings.extend(of_session);
-                findings.extend(chunks(db, row.try_get("key")?, session).await?);
+                findings.extend(chunks(db, row, session).await?);
             }
             Ok(None) => {}
             Err(error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))) => {
@@ -61,14 +61,15 @@ fn facts(row: &PgRow, skeletons: &mut Skeletons) -> sqlx::Result<Option<(Session
     Ok(Some((row, of_session)))
 }
 
-async fn chunks(db: &mut PgConnection, key: i64, session: SessionRow) -> Result<Vec<Finding>, Failure> {
+async fn chunks(db: &mut PgConnection, row: &PgRow, session: SessionRow) -> Result<Vec<Finding>, Failure> {
     let mut chunks = ChunkRows::new(session);
     let mut found = sqlx::query(
         "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros, codec, header,
-                length(payload) AS payload_bytes
+                length(payload) AS payload_bytes, CASE WHEN $2 THEN payload END AS payload
          FROM frame_chunk WHERE session_key = $1 ORDER BY first_frame",
     )
-    .bind(key)
+    .bind(row.try_get::<i64, _>("key")?)
+    .bind(row.try_get::<bool, _>("is_deleted")?)
     .fetch(db);
     while let Some(row) = found.try_next().await? {
         chunks.push(&ChunkRow {
@@ -79,6 +80,7 @@ async fn chunks(db: &mut PgConnection, key: i64, session: SessionRow) -> Result<
             codec: row.try_get::<i16, _>("codec")?.into(),
             header: row.try_get("header")?,
             payload_bytes: row.try_get::<i32, _>("payload_bytes")?.into(),
+            payload: row.try_get("payload")?,
         });
     }
     Ok(chunks.finish())

@@ -129,9 +129,11 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
 /// rollback journal. On the way, what a process that died left in the log is synced and moved into the database: a commit that it
 /// didn't live to sync is seen by others, who may tell that it is there.
 fn has_log(db: &Connection) -> Result<bool, Failure> {
-    // Those who use the database at this moment have synced what they wrote; they are not waited for.
-    let frames: i64 = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get("log"))?;
-    Ok(frames >= 0)
+    // Those who use the database at this moment have synced what they wrote; they are not waited for. Where one of them empties
+    // the log just now, it is `busy`, and its length isn't told.
+    let (busy, frames): (bool, i64) =
+        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get("busy")?, row.get("log")?)))?;
+    Ok(busy || frames >= 0)
 }
 
 fn open_read_only(path: &Path, access: Access) -> Result<Connection, Failure> {
@@ -299,11 +301,13 @@ fn check_origin(db: &Connection, path: &Path) -> Result<i64, Failure> {
         return Err(not_ours().into());
     }
     let found = read("user_version")?;
-    let known = latest_version();
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known }.into());
-    }
+    refuse_newer(found)?;
     Ok(found)
+}
+
+fn refuse_newer(found: i64) -> Result<(), StoreError> {
+    let known = latest_version();
+    if found > known { Err(StoreError::NewerSchema { found, known }) } else { Ok(()) }
 }
 
 fn migrate(db: &mut Connection, version: i64) -> Result<(), Failure> {
@@ -313,6 +317,7 @@ fn migrate(db: &mut Connection, version: i64) -> Result<(), Failure> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Another process may have been faster.
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    refuse_newer(version)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     for step in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(step)?;
@@ -356,6 +361,18 @@ mod tests {
         assert!(settings_durability(&db).unwrap().because().unwrap().contains("less than 3"));
         db.execute_batch("PRAGMA journal_mode = MEMORY").unwrap();
         assert!(settings_durability(&db).unwrap().because().unwrap().contains("journal_mode is `memory`"));
+    }
+
+    #[test]
+    fn a_database_that_a_newer_version_takes_meanwhile_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = open_writer(&folder.path().join("posesession.db")).unwrap();
+        let newer = latest_version() + 1;
+        db.pragma_update(None, "user_version", newer).unwrap();
+        // What was read before the other version migrated.
+        assert!(matches!(migrate(&mut db, 1), Err(Failure::Store(StoreError::NewerSchema { .. }))));
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, newer);
     }
 
     #[test]

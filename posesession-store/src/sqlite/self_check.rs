@@ -148,10 +148,11 @@ fn session(
     });
     let mut statement = db.prepare_cached(
         "SELECT first_frame, frame_count, first_timestamp_micros, last_timestamp_micros, codec, header,
-                length(payload)
+                length(payload), CASE WHEN ?2 THEN payload END
          FROM frame_chunk WHERE session_key = ?1 ORDER BY first_frame",
     )?;
-    let mut found = statement.query(params![row.get::<_, i64>("key")?])?;
+    let is_deleted = row.get::<_, Option<i64>>("deleted_at_micros")?.is_some();
+    let mut found = statement.query(params![row.get::<_, i64>("key")?, is_deleted])?;
     while let Some(row) = found.next()? {
         chunks.push(&ChunkRow {
             first_frame: row.get(0)?,
@@ -161,6 +162,7 @@ fn session(
             codec: row.get(4)?,
             header: row.get(5)?,
             payload_bytes: row.get(6)?,
+            payload: row.get(7)?,
         });
     }
     findings.extend(chunks.finish());

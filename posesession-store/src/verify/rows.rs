@@ -1,6 +1,6 @@
 //! What rows of an SQL store say about each other. Rows in, findings out.
 
-use posesession_core::{ChunkExtent, SessionId, SessionRecording, peek};
+use posesession_core::{ChunkExtent, SessionId, SessionRecording, decode, peek};
 
 use crate::finding::Finding;
 use crate::listing::{search_text, sort_name};
@@ -18,7 +18,7 @@ pub(crate) struct SessionRow {
     pub(crate) is_erased: bool,
 }
 
-/// A chunk's row, without its payload.
+/// A chunk's row.
 #[derive(Debug, Clone)]
 pub(crate) struct ChunkRow {
     pub(crate) first_frame: i64,
@@ -28,6 +28,8 @@ pub(crate) struct ChunkRow {
     pub(crate) codec: i64,
     pub(crate) header: Vec<u8>,
     pub(crate) payload_bytes: i64,
+    /// Only of a deleted session, which can't be read by other means and may yet be restored.
+    pub(crate) payload: Option<Vec<u8>>,
 }
 
 /// Goes through the chunk rows of one session, in the order of their frames.
@@ -51,7 +53,8 @@ impl ChunkRows {
         let mut damage = |what: String| {
             self.findings.push(Finding::damage(self.session.id, place.as_str(), what));
         };
-        match peek(&row.header) {
+        let content = row.payload.as_ref().map_or(Ok(()), |payload| decode(&row.header, payload).map(drop));
+        match peek(&row.header).and_then(|header| content.map(|()| header)) {
             Err(error) => damage(error.to_string()),
             Ok(header) => {
                 let says = (
