@@ -7,6 +7,8 @@ SHELL := /bin/bash
 ARGS ?=
 WEB := posesession-server/web
 VISION := vision/.complete
+# Without the empty lines between tests, and at once.
+SHOW := grep --line-buffered -v '^$$'
 EXAMPLES := $${CARGO_TARGET_DIR:-target}/debug/examples
 
 .PHONY: help run demo test test-rust test-web test-python test-browser test-proofs test-network-simulation fuzz test-long pictures bench bench-peers bench-python bench-postgres wheel lint docs vision setup
@@ -35,18 +37,18 @@ test-rust: ## Run the Rust tests, examples and doc examples
 # What only an optimised build gets through in time; each line says what it proved.
 test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the property tests at length
 	PROPTEST_CASES=4000 cargo test --release --quiet -p posesession-core --lib --test recorder_properties --test cursor_properties
-	cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
-	cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
+	cargo test --release -p posesession-core --test simulation -- --nocapture | $(SHOW)
+	cargo test --release -p power-loss --all-features -- --nocapture | $(SHOW)
 	$(MAKE) --no-print-directory test-network-simulation
-	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs --test hardening -- --nocapture --test-threads=1 | grep -v "^$$"
-	cargo test --release -p posesession-store --features sqlite --test bit_flips --test recover -- --nocapture | grep -v "^$$"
+	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs --test hardening -- --nocapture --test-threads=1 | $(SHOW)
+	cargo test --release -p posesession-store --features sqlite --test bit_flips --test recover -- --nocapture | $(SHOW)
 	scripts/test_autobahn.sh
 	scripts/fuzz.sh 10
 
 # With a tokio of its own, whose `select!` draws its lots from the simulation's seed.
 test-network-simulation: ## Let simulated servers crash and links break (POSE_SEED=... repeats one seed; POSESESSION_LONG_TESTS=1: 24 hours)
 	RUSTFLAGS="--cfg tokio_unstable" cargo test --release -p network-simulation --all-features \
-		--target-dir $${CARGO_TARGET_DIR:-target}/simulation -- --nocapture | grep -v "^$$"
+		--target-dir $${CARGO_TARGET_DIR:-target}/simulation -- --nocapture | $(SHOW)
 
 fuzz: ## Send mutated bytes into every decoder (FUZZ_SECONDS=600 for each)
 	scripts/fuzz.sh $${FUZZ_SECONDS:-600}
@@ -63,12 +65,17 @@ test-browser: $(WEB)/node_modules vision ## Record and replay in a real browser,
 	cargo build --release --quiet -p posesession-server
 	scripts/test_browser.sh
 
-test-long: $(WEB)/node_modules vision ## The proofs of test-proofs at length; a whole hour replayed in a real browser, its memory watched
-	POSESESSION_LONG_TESTS=1 cargo test --release -p power-loss --all-features -- --nocapture | grep -v "^$$"
-	POSESESSION_LONG_TESTS=1 cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs -- --nocapture --test-threads=1 | grep -v "^$$"
+# What takes minutes comes first, what takes hours last. Each says twice a minute how far it is, and in the end what it proved.
+test-long: export POSESESSION_LONG_TESTS = 1
+test-long: $(WEB)/node_modules vision ## The proofs of test-proofs at length, for hours; a whole hour replayed in a real browser, its memory watched
+	cargo test --release -p posesession-store --features sqlite --test recover -- --nocapture | $(SHOW)
 	cargo build --release --quiet -p posesession-server
-	POSESESSION_LONG_TESTS=1 scripts/test_browser.sh tests/browser/long_replay.test.mjs
-	POSESESSION_LONG_TESTS=1 cargo test --release -p posesession-core --test simulation -- --nocapture | grep -v "^$$"
+	scripts/test_browser.sh tests/browser/long_replay.test.mjs
+	cargo test --release -p power-loss --all-features -- --nocapture | $(SHOW)
+	$(MAKE) --no-print-directory test-network-simulation
+	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs -- --nocapture --test-threads=1 | $(SHOW)
+	cargo test --release -p posesession-core --test simulation -- --nocapture | $(SHOW)
+	scripts/fuzz.sh $${FUZZ_SECONDS:-600}
 
 pictures: setup vision $(WEB)/node_modules ## Take README's pictures of the pages anew, from a real run
 	cargo build --release --quiet -p posesession-server

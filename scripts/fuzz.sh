@@ -24,8 +24,13 @@ run_one() {
     local target=$1 log
     log=$(mktemp)
     mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
-    if "$CARGO_TARGET_DIR/$HOST/release/$target" "fuzz/corpus/$target" -max_total_time="$SECONDS_EACH" -max_len=16384 -timeout=10 \
-        -rss_limit_mb=1024 -artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 >"$log" 2>&1; then
+    "$CARGO_TARGET_DIR/$HOST/release/$target" "fuzz/corpus/$target" -max_total_time="$SECONDS_EACH" -max_len=16384 -timeout=10 \
+        -rss_limit_mb=1024 -artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 >"$log" 2>&1 &
+    local fuzzer=$! begun=$SECONDS
+    until timeout 30 tail --pid="$fuzzer" -f /dev/null; do
+        echo "fuzz: $target: $(sed -n 's/^#\([0-9]*\).*/\1/p' "$log" | tail -n 1) inputs or more after $((SECONDS - begun)) s"
+    done
+    if wait "$fuzzer"; then
         local runs
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         echo "proof: fuzz: $target: $runs inputs, 0 failures"

@@ -114,6 +114,7 @@ impl EncodedRun {
     }
 
     /// Returns whether values may be off.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn is_bounded(&self) -> bool {
         self.chunks.iter().any(|encoded| encoded.header.codec == Codec::Bounded)
     }

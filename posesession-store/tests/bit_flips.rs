@@ -16,6 +16,7 @@ use posesession_store::{
     EncodedRun, MediaStore, NewSession, Place, SessionStore, SqliteStore, StoreError, export_session_file,
     verify,
 };
+use progress::Progress;
 
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 4, 0xff, 0xd9];
 /// What a session is when it is read.
@@ -185,6 +186,7 @@ fn every_flipped_bit_is_found_or_harmless() {
     let step = if cfg!(debug_assertions) { 61 } else { 1 };
     let bit_count = bytes.len() * 8;
     let next = Arc::new(AtomicUsize::new(0));
+    let progress = Arc::new(Progress::new("bit flips"));
     // Where memory passes for a disk, thousands of files cost nothing.
     let memory = Path::new("/dev/shm");
     let scratch = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -192,6 +194,7 @@ fn every_flipped_bit_is_found_or_harmless() {
         .map(|worker| {
             let path = scratch.path().join(format!("{worker}.db"));
             let (next, mut bytes, sound) = (Arc::clone(&next), bytes.clone(), sound.clone());
+            let progress = Arc::clone(&progress);
             std::thread::spawn(move || {
                 let runtime = runtime();
                 let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
@@ -200,6 +203,7 @@ fn every_flipped_bit_is_found_or_harmless() {
                     if bit >= bit_count {
                         return outcomes;
                     }
+                    progress.tell(|| format!("{bit} of {bit_count} bits"));
                     bytes[bit / 8] ^= 1 << (bit % 8);
                     for beside in ["-wal", "-shm"] {
                         let _not_there = std::fs::remove_file(format!("{}{beside}", path.display()));

@@ -12,6 +12,7 @@ use posesession_core::{
 use posesession_store::{
     MediaStore, NewSession, Place, RecoverError, Recovered, SessionQuery, SessionStore, SqliteStore, recover,
 };
+use progress::Progress;
 use tempfile::TempDir;
 
 /// The frames of a session by their moments, and what they hold.
@@ -151,9 +152,11 @@ async fn whatever_page_is_gone_all_other_chunks_come_back() {
     let pages = bytes.len() / 4096;
     let all: usize = recorded.frames.iter().map(Frames::len).sum();
     let (mut kept, mut total) = (0, 0);
-    let long = std::env::var_os("POSESESSION_LONG_TESTS").is_some();
+    let long = std::env::var_os("POSESESSION_LONG_TESTS").is_some_and(|asked| asked == "1");
+    let progress = Progress::new("recovery");
     let step = if long { 1 } else { 7 };
     for page in (0..pages).step_by(step) {
+        progress.tell(|| format!("{page} of {pages} pages"));
         let fill = [0_u8, 0xa5][page % 2];
         let path = damaged(&recorded, "page.db", |bytes| bytes[page * 4096..][..4096].fill(fill));
         let (told, store) = recovered(&path).await;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, Once};
 use std::thread;
 
 use posesession_core::{Overflow, Skeleton};
+use progress::Progress;
 
 use super::dice::Dice;
 use super::server::Planted;
@@ -159,6 +160,7 @@ fn no_seed_breaks_the_promise() {
     };
     let next = AtomicU64::new(0);
     let all = Mutex::new((Tally::default(), None));
+    let progress = Progress::new("simulation");
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
@@ -168,6 +170,7 @@ fn no_seed_breaks_the_promise() {
                     if seed >= seeds {
                         break;
                     }
+                    progress.tell(|| format!("{seed} of {seeds} seeds"));
                     match try_seed(seed, Planted::Nothing, &skeleton) {
                         Ok(tally) => sum.add(tally),
                         Err(broken) => {

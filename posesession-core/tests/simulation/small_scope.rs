@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use posesession_core::{Overflow, Skeleton};
+use progress::Progress;
 
 use super::server::Planted;
 use super::world::{Settings, Step, World};
@@ -68,15 +70,20 @@ fn explore(depth: usize, planted: Planted) -> Result<usize, (Path, String)> {
     let mut seen: HashSet<u64> = HashSet::new();
     seen.insert(beginning(settings(planted), &skeleton).fingerprint());
     let mut frontier: Vec<Path> = vec![Vec::new()];
-    for _ in 0..depth {
+    let progress = Progress::new("small scope");
+    for step in 0..depth {
+        let tried = AtomicUsize::new(0);
         let next = Mutex::new((seen, Vec::new(), None));
         let shares = thread::available_parallelism().map_or(2, usize::from);
         thread::scope(|scope| {
             for share in frontier.chunks(frontier.len().div_ceil(shares)) {
-                let (skeleton, next) = (&skeleton, &next);
+                let (skeleton, next, all) = (&skeleton, &next, frontier.len());
+                let (progress, tried) = (&progress, &tried);
                 scope.spawn(move || {
                     super::chance::expect_panics(planted != Planted::Nothing);
                     for path in share {
+                        let tried = tried.fetch_add(1, Ordering::Relaxed);
+                        progress.tell(|| format!("step {step} of {depth}, {tried} of {all} ways to it"));
                         if let Err(broken) = extend(path, planted, skeleton, next) {
                             next.lock().unwrap().2.get_or_insert(broken);
                             return;

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use posesession_server::{ServerConfig, Storage, run};
+use progress::Progress;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -68,8 +69,10 @@ async fn a_crash_at_any_place_takes_nothing_that_was_acknowledged() {
     let times = if is_long() { 25 } else { 5 };
     let seed = seed(4);
     let (mut crashes, mut frames) = (0, 0);
+    let progress = Progress::new("crash points");
     for (number, (place, most)) in (0..).zip(PLACES) {
         for time in 0..times {
+            progress.tell(|| format!("{crashes} crashes, at `{place}`"));
             let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let hit = 1 + drawn(seed, 1_000 * number + time) % most;
             // The log is emptied at the end: to that it is asked.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use progress::Progress;
 use tokio::task::JoinSet;
 
 use crate::program::{Program, SOON};
@@ -18,7 +19,9 @@ async fn kill_9_takes_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut promises: Vec<Promise> = Vec::new();
     let (mut frames, mut sent) = (0, 0);
+    let progress = Progress::new("kill -9");
     for kill in 0..kills {
+        progress.tell(|| format!("{kill} of {kills} kills, {frames} frames looked for"));
         let program = Program::start(folder.path()).await;
         // Beside the new server, which has put in order what the killed one left.
         let storage = look_into(folder.path()).await;

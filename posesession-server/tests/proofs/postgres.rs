@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use posesession_server::{Access, StoragePlace};
+use progress::Progress;
 use scratch_postgres::{ScratchPostgres, Stop};
 use tokio::task::JoinSet;
 
@@ -41,7 +42,11 @@ async fn restarts_and_cut_connections_of_postgres_take_nothing_that_was_acknowle
         });
     }
     let mut next = 0;
-    for how in [Stop::Fast, Stop::Immediate, Stop::Kill].into_iter().cycle().take(restarts) {
+    let progress = Progress::new("Postgres");
+    for (restart, how) in
+        [Stop::Fast, Stop::Immediate, Stop::Kill].into_iter().cycle().take(restarts).enumerate()
+    {
+        progress.tell(|| format!("{restart} of {restarts} restarts"));
         next = total.reach(next + 200).await;
         tokio::task::block_in_place(|| {
             server.stop(how);

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use posesession_store::{MemoryStore, SessionStore};
 use posesession_ws::{RecordOptions, RecordService, from_websocket, websocket_config};
+use progress::Progress;
 use tokio_tungstenite::accept_async_with_config;
 
 use self::model_store::{Counts, ModelStore};
@@ -100,6 +101,7 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
     }
     let mut next = Duration::ZERO;
     let mut fault = None;
+    let progress = Progress::new("network simulation");
     loop {
         if sim.elapsed() >= next {
             match fault.take() {
@@ -116,6 +118,10 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
                 None => next = Duration::MAX,
             }
         }
+        progress.tell(|| {
+            let (now, length) = (sim.elapsed().as_secs() / 60, plan.length.as_secs() / 60);
+            format!("seed {}, {now} of {length} virtual minutes", plan.seed)
+        });
         if sim.step().map_err(|error| error.to_string())? {
             break;
         }

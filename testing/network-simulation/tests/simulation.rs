@@ -35,6 +35,7 @@ fn nothing_acknowledged_is_lost_over_any_network() {
     for seed in seeds {
         run(seed, hours * HOUR / 4, &mut all);
     }
+    assert!(!long || all.crashes > 5_000, "{all:?}");
     assert!(all.acked > 10_000 && all.found >= all.acked / 2, "{all:?}");
     println!(
         "proof: network simulation: {hours} virtual hours, {} crashes, {} network faults, {} reconnects, {} sessions, {} frames \

@@ -1,6 +1,9 @@
 //! A run in, all its power losses checked out.
 
 use std::path::Path;
+use std::sync::OnceLock;
+
+use progress::Progress;
 
 use crate::check::{Expected, check, tell};
 use crate::disk::{Disk, Image, Unsynced};
@@ -22,6 +25,13 @@ pub struct Outcome {
     pub wrong_images: usize,
     /// After how many operations, and what was wrong; only the first few.
     pub wrong: Vec<(usize, String)>,
+}
+
+/// Says how far all proofs of the process are.
+#[must_use]
+pub fn progress() -> &'static Progress {
+    static PROGRESS: OnceLock<Progress> = OnceLock::new();
+    PROGRESS.get_or_init(|| Progress::new("power loss"))
 }
 
 /// How many images, and which.
@@ -72,6 +82,9 @@ pub fn prove(run: &Run, plan: Plan, folder: &Path) -> Outcome {
             let image = disk.image(unsynced, &mut rng);
             put(folder, &image);
             outcome.images += 1;
+            progress().tell(|| {
+                format!("image {} at {position} of {} operations", outcome.images, run.operations.len())
+            });
             let thorough = outcome.images.is_multiple_of(THOROUGH_EVERY);
             match runtime.block_on(check(folder, &run.sessions, &expected, thorough)) {
                 Ok(frames) => outcome.frames += frames,
@@ -113,6 +126,7 @@ pub fn prove_restarts(run: &Run, every: usize, seed: u64, folder: &Path) -> Outc
         if position % every != 0 {
             continue;
         }
+        progress().tell(|| format!("restart at {position} of {} operations", run.operations.len()));
         put(folder, &disk.image(Unsynced::Kept, &mut rng));
         let mut expected = expected.clone();
         let told = {

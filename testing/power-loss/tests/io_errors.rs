@@ -5,7 +5,7 @@
 
 use power_loss::check::{Expected, check};
 use power_loss::disk::Operation;
-use power_loss::proof::{Plan, is_long, prove, scratch_folder, with_commas};
+use power_loss::proof::{Plan, is_long, progress, prove, scratch_folder, with_commas};
 use power_loss::shim::{self, Failing, Fault};
 use power_loss::workload::{Event, Run, Size};
 use tempfile::TempDir;
@@ -35,6 +35,7 @@ fn at_every_operation(failing: Failing, times: usize, look: &mut dyn FnMut(&Run,
     let (mut faults, mut after, mut refusals) = (0, 0, 0);
     loop {
         let fault = Fault { failing, after, times };
+        progress().tell(|| format!("{fault:?}"));
         let (run, _folder) = run_with(fault);
         if run.failures == 0 {
             return (faults, refusals);
