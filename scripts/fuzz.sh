@@ -17,7 +17,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
 coverage=(level=4 inline-8bit-counters pc-table trace-compares)
 RUSTFLAGS="-Cpasses=sancov-module ${coverage[*]/#/-Cllvm-args=-sanitizer-coverage-} --cfg fuzzing" \
-    cargo build --release --quiet --manifest-path fuzz/Cargo.toml --target "$host"
+    cargo build --release --locked --quiet --manifest-path fuzz/Cargo.toml --target "$host"
 python3 fuzz/seeds.py
 
 run_one() {
