@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use posesession_core::{ChunkQuery, Frame, SessionId};
+use posesession_core::{ChunkQuery, Frame, SessionId, Timestamp};
 use posesession_store::{MediaStore, MemoryStore, SessionStore};
+use posesession_ws::protocol::BinaryVideo;
 use posesession_ws::{
     InProcessTransport, Message, RecordOptions, RecordService, ReplayOptions, ReplayRequest, ReplayService,
     in_process,
@@ -64,6 +66,17 @@ impl House {
     pub(crate) fn mend_media(&self) {
         std::fs::remove_file(self.media.path()).unwrap();
         std::fs::create_dir(self.media.path()).unwrap();
+    }
+
+    /// Lets the media store fail, and keeps what it has for [`Self::bring_media_back`].
+    pub(crate) fn take_media_away(&self) {
+        std::fs::rename(self.media.path(), self.media.path().with_extension("away")).unwrap();
+        std::fs::write(self.media.path(), "no folder").unwrap();
+    }
+
+    pub(crate) fn bring_media_back(&self) {
+        std::fs::remove_file(self.media.path()).unwrap();
+        std::fs::rename(self.media.path().with_extension("away"), self.media.path()).unwrap();
     }
 
     pub(crate) async fn frames(&self, session: SessionId) -> Vec<Frame> {
@@ -187,6 +200,13 @@ pub(crate) fn frame(n: u64) -> Value {
 
 pub(crate) fn pose(x: f32) -> Value {
     json!({ "persons": [{ "id": 0, "pose": [[x, 0.5, 0.9], [x + 0.25, null, 0.8]] }] })
+}
+
+/// A piece of video, whose first picture was taken half a second after frame 0.
+pub(crate) fn video(offset: u64, data: &'static [u8]) -> Message {
+    let timestamp = Timestamp::from_secs_f64(100.5).unwrap();
+    let data = Bytes::from_static(data);
+    Message::Binary(BinaryVideo { stream: String::new(), offset, timestamp, data }.encode())
 }
 
 pub(crate) fn session_id(message: &Value) -> SessionId {

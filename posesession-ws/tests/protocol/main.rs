@@ -11,5 +11,6 @@ mod streaming;
 mod replaying;
 mod reading;
 mod trouble;
+mod halfway;
 mod guarded;
 mod vectors;

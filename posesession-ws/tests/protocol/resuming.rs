@@ -14,7 +14,7 @@ use watched_store::WatchedStore;
 
 use crate::harness::{Client, House, frame, session_id};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Puts another server onto the same stores. The one before is still there, as if it were cut off from everybody.
 fn next_server(house: House) -> House {
@@ -22,11 +22,11 @@ fn next_server(house: House) -> House {
     House { records: RecordService::new(house.store.clone(), Some(media), RecordOptions::default()), ..house }
 }
 
-async fn publish(client: &mut Client, publisher: &str) -> Value {
+pub(crate) async fn publish(client: &mut Client, publisher: &str) -> Value {
     client.ask(json!({ "type": "publish", "publisher": publisher })).await
 }
 
-fn resume(session: posesession_core::SessionId, publisher: &str) -> Value {
+pub(crate) fn resume(session: posesession_core::SessionId, publisher: &str) -> Value {
     json!({ "type": "resume_session", "session_id": session, "publisher": publisher })
 }
 
@@ -335,13 +335,13 @@ async fn what_is_missing_within_a_pre_roll_is_counted_by_its_cause() {
 }
 
 /// A server over a store that can be told to fail, and a client of it.
-async fn over(store: &Arc<WatchedStore>) -> (RecordService, Client) {
+pub(crate) async fn over(store: &Arc<WatchedStore>) -> (RecordService, Client) {
     let service = RecordService::new(store.clone(), None, RecordOptions::default());
     let client = connect(&service).await;
     (service, client)
 }
 
-async fn connect(service: &RecordService) -> Client {
+pub(crate) async fn connect(service: &RecordService) -> Client {
     let (server_end, client_end) = in_process(1024);
     let served = service.clone();
     tokio::spawn(async move { served.serve(server_end).await });

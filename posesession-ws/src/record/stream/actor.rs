@@ -329,10 +329,16 @@ impl StreamActor {
 
     /// Finishes the recording, if there is one, as interrupted: its publisher may go on with the next server.
     async fn end(mut self) {
-        if self.recording.is_some()
-            && let Err(error) = self.stop(SessionStatus::Interrupted, true).await
-        {
-            tracing::error!(stream = %self.name, %error, "the recording could not be finished");
+        if let Some(recording) = &self.recording {
+            let was_stopped = recording.ending.is_some_and(|status| status != SessionStatus::Interrupted);
+            match self.stop(SessionStatus::Interrupted, true).await {
+                // Whoever stopped it was told of a failure, and waits for this.
+                Ok(finalized) if was_stopped => self.tell_all(json_message(&finalized)),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(stream = %self.name, %error, "the recording could not be finished");
+                }
+            }
         }
         lock(&self.service.inner.streams).remove(&*self.name);
     }

@@ -20,8 +20,9 @@ impl StreamActor {
         let Some(recording) = &mut self.recording else {
             return Err(ProtocolError::new(ErrorCode::NoRecording, "nothing is being recorded"));
         };
-        // One that is asked to stop for a second time ends as it was first meant to.
+        // One that is asked to stop for a second time ends as it was first meant to, and only what is interrupted goes on.
         let status = *recording.ending.get_or_insert(status);
+        let may_go_on = may_go_on && status == SessionStatus::Interrupted;
         if recording.recorder.status().is_live() {
             let ended = match status {
                 SessionStatus::Interrupted => recording.recorder.interrupt(now),
