@@ -32,6 +32,7 @@ export const FRAME_KIND = 1;
 export const VIDEO_KIND = 2;
 export const FRAME_HEADER_BYTES = 48;
 export const VIDEO_HEADER_BYTES = 24;
+const VIDEO_PIECE_BYTES = 1024 * 1024;
 export const DEFAULT_STREAM = "default";
 
 const HAS_FRAME_NUMBER = 1;
@@ -141,6 +142,20 @@ export function encodeVideo(piece) {
   bytes.set(name, VIDEO_HEADER_BYTES);
   bytes.set(piece.bytes, VIDEO_HEADER_BYTES + name.length);
   return buffer;
+}
+
+/**
+ * Encodes a chunk of a video of any size, in pieces that the server takes.
+ * @param {{ stream?: string, offset: number, timestamp: number, bytes: Uint8Array }} chunk
+ * @returns {{ end: number, message: ArrayBuffer }[]} `end`: where in the video the piece ends, bytes
+ */
+export function encodeVideoPieces({ stream, offset, timestamp, bytes }) {
+  const pieces = [];
+  for (let at = 0; at < bytes.length; at += VIDEO_PIECE_BYTES) {
+    const piece = bytes.subarray(at, at + VIDEO_PIECE_BYTES);
+    pieces.push({ end: offset + at + piece.length, message: encodeVideo({ stream, offset: offset + at, timestamp, bytes: piece }) });
+  }
+  return pieces;
 }
 
 /**

@@ -30,6 +30,9 @@ export const SUBPROTOCOL = "posesession.v1";
  * @property {(error: PosesessionError) => void} onError a message that is not understood
  */
 
+/** Browsers wait minutes for a server that does not answer; in a network that is back by then, a new attempt gets through at once. */
+const OPEN_WITHIN_MS = 10_000;
+
 /** @type {OpenSocket} */
 const openWebSocket = (url, protocols) => new WebSocket(url, protocols);
 
@@ -63,13 +66,19 @@ export class CommandSocket {
     return new Promise((resolve, reject) => {
       const socket = openSocket(url, [SUBPROTOCOL]);
       const commands = new CommandSocket(socket, owner);
+      const late = setTimeout(() => {
+        reject(new PosesessionError("connect_failed", `cannot connect to ${url} (no answer for ${OPEN_WITHIN_MS / 1000} s); is the server running?`));
+        socket.close();
+      }, OPEN_WITHIN_MS);
       socket.binaryType = "arraybuffer";
       socket.onopen = () => {
+        clearTimeout(late);
         commands.#open = true;
         resolve(commands);
       };
       socket.onmessage = ({ data }) => commands.#receive(data);
       socket.onclose = ({ code = 1006, reason = "" }) => {
+        clearTimeout(late);
         const why = reason || `code ${code}`;
         if (!commands.#open) reject(new PosesessionError("connect_failed", `cannot connect to ${url} (${why}); is the server running?`));
         commands.#close({ code, reason });

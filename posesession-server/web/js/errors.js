@@ -29,3 +29,6 @@ export function describeError(thrown) {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return text === "" ? "unknown error" : text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** Answers to commands about a recording that say that it is over. */
+export const RECORDING_OVER = ["not_resumable", "session_not_found", "no_recording"];

@@ -1,13 +1,12 @@
 // @ts-check
 // Commands, frames and video out; live frames and the recording's status in: the record protocol.
 
-import { binaryKind, decodeFrame, DEFAULT_STREAM, encodeFrame, encodeVideo, FRAME_KIND } from "./binary_frame.js";
+import { binaryKind, decodeFrame, DEFAULT_STREAM, encodeFrame, encodeVideoPieces, FRAME_KIND } from "./binary_frame.js";
 import { CommandSocket, socketUrl } from "./command_socket.js";
 import { Emitter } from "./emitter.js";
-import { PosesessionError } from "./errors.js";
+import { PosesessionError, RECORDING_OVER } from "./errors.js";
 import { frameFromJson } from "./json_frame.js";
-import { FRAME } from "./kept_recordings.js";
-import { UnackedFrames, UnackedVideo, USUAL_LIMITS } from "./unacked_frames.js";
+import { unackedFrom, UnackedFrames, UnackedVideo, USUAL_LIMITS } from "./unacked_frames.js";
 
 /**
  * @typedef {import("./binary_frame.js").DecodedFrame} DecodedFrame
@@ -25,9 +24,8 @@ import { UnackedFrames, UnackedVideo, USUAL_LIMITS } from "./unacked_frames.js";
  */
 
 const MIB = 1024 * 1024;
-const VIDEO_PIECE_BYTES = MIB;
-/** Answers that say that a recording is over. */
-const GONE = ["not_resumable", "session_not_found", "no_recording"];
+/** A server that is there greets at once; after so long the connection went nowhere. */
+const WELCOME_WITHIN_MS = 10_000;
 
 /**
  * Publishes poses, controls recordings and watches streams, in any mix.
@@ -107,7 +105,9 @@ export class RecordClient extends Emitter {
       },
       this.#options.openSocket,
     );
-    const [commands, message] = await Promise.all([connecting, welcome]);
+    const commands = await connecting;
+    const late = setTimeout(() => commands.close(), WELCOME_WITHIN_MS);
+    const message = await welcome.finally(() => clearTimeout(late));
     if (!commands.isOpen) throw new PosesessionError("closed", "the connection ended right after the server's welcome");
     this.#commands = commands;
     this.emit("open", message);
@@ -117,6 +117,11 @@ export class RecordClient extends Emitter {
   /** Whether commands can be sent. */
   get isConnected() {
     return this.#commands?.isOpen ?? false;
+  }
+
+  /** Bytes handed to the connection that have not left yet; infinite without one. */
+  get buffered_bytes() {
+    return this.#commands?.bufferedBytes ?? Infinity;
   }
 
   /** Frames handed to the connection. */
@@ -250,7 +255,7 @@ export class RecordClient extends Emitter {
       }
       return answer;
     } catch (error) {
-      if (error instanceof PosesessionError && GONE.includes(error.code) && options.session_id === this.#keptFor) {
+      if (error instanceof PosesessionError && RECORDING_OVER.includes(error.code) && options.session_id === this.#keptFor) {
         this.#unacked?.ack(/** @type {number | undefined} */ (error.details.stored_through));
         this.#forget("not_resumed");
       }
@@ -321,10 +326,8 @@ export class RecordClient extends Emitter {
     const keeps = this.#unacked !== null;
     const hasRoom = keeps ? this.#unackedVideo.bytes + bytes.length <= most : commands !== null && commands.bufferedBytes <= most;
     if (offset !== this.#videoEnd || !hasRoom) return false;
-    for (let at = 0; at < bytes.length; at += VIDEO_PIECE_BYTES) {
-      const piece = bytes.subarray(at, at + VIDEO_PIECE_BYTES);
-      const message = encodeVideo({ stream: this.#stream, offset: offset + at, timestamp: firstTimestamp, bytes: piece });
-      if (keeps) this.#unackedVideo.push(offset + at + piece.length, message);
+    for (const { end, message } of encodeVideoPieces({ stream: this.#stream, offset, timestamp: firstTimestamp, bytes })) {
+      if (keeps) this.#unackedVideo.push(end, message);
       if (!this.#isHeld) commands?.sendBinary(message);
     }
     this.#videoEnd = offset + bytes.length;
@@ -355,13 +358,7 @@ export class RecordClient extends Emitter {
    * @param {LeftRecording} left
    */
   restore({ facts, messages, kept }) {
-    this.#unacked = new UnackedFrames({ max_bytes: Infinity, max_age: Infinity });
-    this.#unackedVideo = new UnackedVideo();
-    for (const { kind, number, message } of messages) {
-      if (kind === FRAME) this.#nextFrameNumber = number + 1;
-      if (kind === FRAME) this.#unacked.push(0, number, message);
-      else this.#unackedVideo.push(number, message);
-    }
+    ({ frames: this.#unacked, video: this.#unackedVideo, next_frame_number: this.#nextFrameNumber } = unackedFrom(messages));
     this.#keptFor = facts.session_id;
     this.#isHeld = true;
     this.#unsentFrom = this.#newFrom = 0;
@@ -460,6 +457,8 @@ export class RecordClient extends Emitter {
         break;
       case "recording_status":
         if (message.session_id === this.#keptFor) this.#unackedVideo.ack(message.video_stored_bytes ?? 0);
+        // Frames that waited behind a video may find room by now, without an acknowledgement to come.
+        this.#flush();
         this.emit(message.type, message);
         break;
       case "ack":

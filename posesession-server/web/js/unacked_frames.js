@@ -4,6 +4,7 @@
 import { FRAME, VIDEO } from "./kept_recordings.js";
 
 /**
+ * @typedef {import("./kept_recordings.js").KeptMessage} KeptMessage
  * @typedef {import("./kept_recordings.js").KeptRecording} KeptRecording
  *
  * @typedef {object} UnackedLimits
@@ -184,4 +185,23 @@ export class UnackedVideo {
     }
     if (this.#pieces.length < before) this.#kept?.settle(VIDEO, storedBytes);
   }
+}
+
+/**
+ * Sorts what another page has left: all of it is kept.
+ * @param {KeptMessage[]} messages frames, then video, in order
+ */
+export function unackedFrom(messages) {
+  const frames = new UnackedFrames({ max_bytes: Infinity, max_age: Infinity });
+  const video = new UnackedVideo();
+  let next = 0;
+  for (const { kind, number, message } of messages) {
+    if (kind === VIDEO) {
+      video.push(number, message);
+    } else {
+      frames.push(0, number, message);
+      next = number + 1;
+    }
+  }
+  return { frames, video, next_frame_number: next };
 }

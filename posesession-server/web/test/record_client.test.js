@@ -48,6 +48,28 @@ test("connect rejects when the server is not there or leaves before its welcome"
   await assert.rejects(left, { code: "closed" });
 });
 
+test("connect gives a connection up that goes nowhere, before it is open and before its welcome", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { sockets, openSocket } = fakeSockets();
+  const client = new RecordClient({ url: "ws://test/ws/pose", openSocket });
+  const unanswered = client.connect();
+  context.mock.timers.tick(60_000);
+  await assert.rejects(unanswered, { code: "connect_failed", message: /no answer/ });
+  assert.equal(sockets[0].closed, true);
+  const silent = client.connect();
+  sockets[1].open();
+  await settled();
+  context.mock.timers.tick(60_000);
+  await assert.rejects(silent, { code: "closed" });
+  assert.equal(sockets[1].closed, true);
+  const good = client.connect();
+  sockets[2].open();
+  sockets[2].receive(WELCOME);
+  await good;
+  context.mock.timers.tick(60_000);
+  assert.equal(client.isConnected, true);
+});
+
 test("answers reach the command with their id, in any order", async () => {
   const { client, socket } = await connected();
   const mark = client.mark("top", { timestamp: 1.5 });
@@ -227,6 +249,15 @@ test("recorded frames that meet a full socket wait for it", async () => {
   send(client, 1);
   assert.deepEqual(numbers(socket), [0, 1, 2, 3]);
   assert.equal(client.frames_not_sent, 0);
+});
+
+test("frames that wait behind a video go out when it has left, also when all before are acknowledged", async () => {
+  const { client, socket } = await recorded({ max_buffered_bytes: 1000 });
+  socket.bufferedAmount = 1001;
+  send(client, 3);
+  socket.bufferedAmount = 0;
+  socket.receive({ type: "recording_status", session_id: "s", status: "recording", video_stored_bytes: 10 });
+  assert.deepEqual(numbers(socket), [0, 1, 2]);
 });
 
 test("frames that give way are counted, and the server is told", async () => {

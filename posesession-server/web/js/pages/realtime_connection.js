@@ -22,6 +22,7 @@ const SILENT_AFTER_TICKS = 4;
 const LOST_AFTER_TICKS = 15;
 /** As streamers have it: what is sent and not acknowledged for so long went nowhere. */
 const UNACKED_AFTER_TICKS = 10;
+const SENDING_BYTES = 64 * 1024;
 const TICK_MS = 1000;
 
 /** @extends {Emitter<ConnectionEvents>} */
@@ -36,6 +37,8 @@ export class Connection extends Emitter {
   /** Whether the server is due to tell something all the time, as it does of a recording. */
   expectsNews = false;
   #unackedTicks = 0;
+  /** What had not left yet a tick before: on a slow connection, what is sent is acknowledged only once it has left. */
+  #bufferedBytes = 0;
   /** Whether the server said that it cannot store: acknowledgements are late for that, and another connection helps nothing. */
   isStoreDown = false;
 
@@ -99,7 +102,11 @@ export class Connection extends Emitter {
 
   /** A connection whose cable was pulled looks open for minutes. */
   #listen() {
-    this.#unackedTicks = this.#client.isConnected && this.#client.unacked.frames > 0 && !this.isStoreDown ? this.#unackedTicks + 1 : 0;
+    const before = this.#bufferedBytes;
+    this.#bufferedBytes = this.#client.buffered_bytes;
+    // A few frames come and go also where nothing gets through any more.
+    const waits = this.#client.isConnected && this.#client.unacked.frames > 0 && !this.isStoreDown;
+    this.#unackedTicks = waits && (before < SENDING_BYTES || this.#bufferedBytes >= before) ? this.#unackedTicks + 1 : 0;
     if (this.#unackedTicks >= UNACKED_AFTER_TICKS) {
       this.#unackedTicks = 0;
       this.#client.close();

@@ -2,7 +2,7 @@
 // One recording under control: commands out, its status and report in.
 
 import { Emitter } from "../emitter.js";
-import { PosesessionError } from "../errors.js";
+import { PosesessionError, RECORDING_OVER } from "../errors.js";
 import { recordableMime, VideoRecorder } from "../video_recorder.js";
 
 /**
@@ -25,8 +25,6 @@ import { recordableMime, VideoRecorder } from "../video_recorder.js";
  * @property {"elsewhere" | "discarded" | "server"} by `server`: it was restarted, or had waited too long for this page
  */
 
-/** Why a recording cannot be taken up again. */
-const GONE = ["not_resumable", "session_not_found", "no_recording"];
 const AGAIN_MS = 1000;
 
 /** @extends {Emitter<RecordingEvents>} */
@@ -172,7 +170,7 @@ export class Recording extends Emitter {
         return;
       } catch (error) {
         if (!(error instanceof PosesessionError)) throw error;
-        if (GONE.includes(error.code)) {
+        if (RECORDING_OVER.includes(error.code)) {
           this.#endedElsewhere(id, "server");
           return;
         }
