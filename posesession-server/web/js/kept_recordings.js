@@ -25,8 +25,13 @@ export const VIDEO = 1;
 const DATABASE = "posesession";
 /** What is acknowledged sooner is never written. */
 const WRITE_AFTER_MS = 300;
+/** What found no room is tried again, in pieces that cost little when there is still none. */
+const TRY_AGAIN_MS = 2000;
+const PIECE_BYTES = 1024 * 1024;
 /** A page that is reloaded may still hold its recordings for a moment. */
 const OWNED_MS = 1500;
+/** Some browsers' databases never answer once their files are damaged; the page must not wait for that. */
+const OPENED_MS = 5000;
 
 /**
  * Recordings of this browser that are not wholly uploaded. One page owns each: the one that records it, or that was first to ask
@@ -46,15 +51,24 @@ export class KeptRecordings {
    */
   static async open() {
     if (typeof indexedDB === "undefined") return null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(() => resolve(null), OPENED_MS)));
     try {
       const opening = indexedDB.open(DATABASE, 1);
       opening.onupgradeneeded = () => {
         opening.result.createObjectStore("recordings", { keyPath: "session_id" });
         opening.result.createObjectStore("messages", { keyPath: ["session_id", "kind", "number"] });
       };
-      return new KeptRecordings(await answerOf(opening));
+      const database = /** @type {IDBDatabase | null} */ (await Promise.race([answerOf(opening), late]));
+      if (!database) return null;
+      // A later version of this page in another tab does not have to wait until this one is closed.
+      database.onversionchange = () => database.close();
+      return new KeptRecordings(database);
     } catch {
       return null;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -64,8 +78,7 @@ export class KeptRecordings {
    * @returns {KeptRecording}
    */
   begin(facts) {
-    void own(facts.session_id);
-    return new KeptRecording(this.#database, facts);
+    return new KeptRecording(this.#database, facts, own(facts.session_id));
   }
 
   /**
@@ -75,53 +88,67 @@ export class KeptRecordings {
   async left() {
     /** @type {KeptFacts[]} */
     const all = await answerOf(this.#database.transaction("recordings").objectStore("recordings").getAll());
-    const owned = await Promise.all(all.map(({ session_id: id }) => own(id)));
-    const own_facts = all.filter((_, index) => owned[index]).sort((a, b) => a.started_at - b.started_at);
-    return Promise.all(
-      own_facts.map(async (facts) => {
-        const range = IDBKeyRange.bound([facts.session_id], [facts.session_id, []]);
-        const messages = await answerOf(this.#database.transaction("messages").objectStore("messages").getAll(range));
-        return { facts, messages, kept: new KeptRecording(this.#database, facts, messages) };
-      }),
-    );
+    const found = await Promise.all(all.map((facts) => this.#takeOver(facts)));
+    return found.filter((left) => left !== null).sort((a, b) => a.facts.started_at - b.facts.started_at);
+  }
+
+  /**
+   * @param {KeptFacts} facts
+   * @returns {Promise<LeftRecording | null>} null: another page has it, or has finished it meanwhile
+   */
+  async #takeOver({ session_id: id }) {
+    const release = await own(id);
+    if (!release) return null;
+    const transaction = this.#database.transaction(["recordings", "messages"]);
+    const [facts, messages] = await Promise.all([
+      answerOf(/** @type {IDBRequest<KeptFacts | undefined>} */ (transaction.objectStore("recordings").get(id))),
+      answerOf(/** @type {IDBRequest<KeptMessage[]>} */ (transaction.objectStore("messages").getAll(rangeOf(id)))),
+    ]);
+    if (facts) return { facts, messages, kept: new KeptRecording(this.#database, facts, Promise.resolve(release), messages) };
+    release();
+    return null;
   }
 }
 
 /**
  * One recording: messages in until they are settled.
  *
- * Writing is behind by up to 0.3 s, in one transaction at a time. What no longer finds room is told once as `problem`, and from
- * then on nothing more is written; the page itself keeps it all the same.
- * @extends {Emitter<{ problem: unknown }>}
+ * Writing is behind by up to 0.3 s. What finds no room is told once as `problem` and tried again until it is settled, and `room` tells
+ * that all of it is written again, or nothing left to write; the page itself keeps it all the same.
+ * @extends {Emitter<{ problem: unknown, room: void }>}
  */
 export class KeptRecording extends Emitter {
   #database;
   #facts;
+  #owned;
   #isWritten;
   /** The highest number that was given to be written, of each kind. */
   #putThrough = [-1, -1];
-  /** @type {KeptMessage[]} */
+  /** Not written, or not known to be. @type {KeptMessage[]} */
   #waiting = [];
-  /** Up to where all is settled, of each kind; NaN: nothing new. */
-  #settled = [NaN, NaN];
+  /** Up to where all is settled, of each kind, and up to where it was erased. */
+  #settled = [-1, -1];
+  #erased = [-1, -1];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #writing = false;
+  #isWriting = false;
   #isFull = false;
   #isOver = false;
 
   /**
    * @param {IDBDatabase} database
    * @param {KeptFacts} facts
+   * @param {Promise<(() => void) | null>} owned lets go of the recording
    * @param {KeptMessage[]} [written] what is in the database already
    */
-  constructor(database, facts, written) {
+  constructor(database, facts, owned, written) {
     super();
     this.#database = database;
     this.#facts = facts;
+    this.#owned = owned;
     this.#isWritten = written !== undefined;
     for (const { kind, number } of written ?? []) this.#putThrough[kind] = number;
-    if (!written) this.#later();
+    if (!written) this.#later(WRITE_AFTER_MS);
   }
 
   /**
@@ -130,10 +157,10 @@ export class KeptRecording extends Emitter {
    * @param {ArrayBuffer} message
    */
   put(kind, number, message) {
-    if (this.#isFull || this.#isOver || number <= this.#putThrough[kind]) return;
+    if (this.#isOver || number <= this.#putThrough[kind]) return;
     this.#putThrough[kind] = number;
     this.#waiting.push({ session_id: this.#facts.session_id, kind, number, message });
-    this.#later();
+    this.#later(WRITE_AFTER_MS);
   }
 
   /**
@@ -142,86 +169,142 @@ export class KeptRecording extends Emitter {
    * @param {number} through
    */
   settle(kind, through) {
-    this.#waiting = this.#waiting.filter((message) => message.kind !== kind || message.number > through);
+    if (this.#isOver || through <= this.#settled[kind]) return;
     this.#settled[kind] = through;
-    this.#later();
+    this.#waiting = this.#waiting.filter((message) => this.#isWanted(message));
+    this.#later(WRITE_AFTER_MS);
   }
 
   /** Lets go of all. */
   end() {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#waiting = [];
+    clearTimeout(this.#timer);
+    this.#setFull(false);
     this.flush();
   }
 
-  /** Writes what waits now, as before the page goes. */
+  /** Writes all that waits at once, as before the page goes. */
   flush() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#writing) {
-      this.#later();
-      return;
-    }
-    this.#writing = true;
-    void this.#write().finally(() => (this.#writing = false));
+    void this.#write(Infinity);
   }
 
-  #later() {
+  /** @param {number} ms */
+  #later(ms) {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.flush();
-    }, WRITE_AFTER_MS);
+      void this.#writeBehind();
+    }, ms);
   }
 
-  async #write() {
-    const id = this.#facts.session_id;
-    const waiting = this.#waiting;
-    const settled = this.#settled;
-    this.#waiting = [];
-    this.#settled = [NaN, NaN];
+  /** Writes what waits piece by piece. */
+  async #writeBehind() {
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    let goesOn = true;
+    // What there is no room for must not keep what is settled from making some.
+    if (this.#isFull) goesOn = await this.#write(0);
+    while (goesOn) goesOn = (await this.#write(PIECE_BYTES)) && this.#isBehind;
+    this.#isWriting = false;
+    if (this.#isBehind) this.#later(this.#isFull ? TRY_AGAIN_MS : WRITE_AFTER_MS);
+    else this.#setFull(false);
+  }
+
+  get #isBehind() {
+    return !this.#isOver && (!this.#isWritten || this.#waiting.length > 0 || this.#settled.some((through, kind) => through > this.#erased[kind]));
+  }
+
+  /** @param {KeptMessage} message */
+  #isWanted({ kind, number }) {
+    return !this.#isOver && number > this.#settled[kind];
+  }
+
+  /**
+   * @param {number} most bytes of messages, and the message that exceeds it; 0: only erases
+   * @returns {Promise<boolean>} whether it is written
+   */
+  async #write(most) {
+    const piece = this.#take(most);
+    const settled = [...this.#settled];
+    const isOver = this.#isOver;
     try {
       const transaction = this.#database.transaction(["recordings", "messages"], "readwrite");
-      const done = new Promise((resolve, reject) => {
-        transaction.oncomplete = resolve;
-        transaction.onabort = () => reject(transaction.error);
-      });
+      const id = this.#facts.session_id;
       const [recordings, messages] = [transaction.objectStore("recordings"), transaction.objectStore("messages")];
-      if (this.#isOver) {
+      if (isOver) {
         recordings.delete(id);
-        messages.delete(IDBKeyRange.bound([id], [id, []]));
+        messages.delete(rangeOf(id));
       } else {
-        if (!this.#isWritten) recordings.put(this.#facts);
         settled.forEach((through, kind) => {
-          if (!Number.isNaN(through)) messages.delete(IDBKeyRange.bound([id, kind], [id, kind, through]));
+          if (through > this.#erased[kind]) messages.delete(IDBKeyRange.bound([id, kind], [id, kind, through]));
         });
-        for (const message of waiting) messages.put(message);
+        if (!this.#isWritten && most > 0) recordings.put(this.#facts);
+        for (const message of piece) messages.put(message);
       }
-      await done;
-      this.#isWritten = true;
+      // A page that goes now leaves it written; without this, the browser gives it up with the page.
+      transaction.commit();
+      await new Promise((resolve, reject) => {
+        transaction.oncomplete = resolve;
+        transaction.onabort = () => reject(transaction.error ?? new DOMException("the browser took the database away", "AbortError"));
+      });
     } catch (error) {
-      if (this.#isFull || this.#isOver) return;
-      this.#isFull = true;
-      this.emit("problem", error);
+      // What an ended recording leaves behind is found, and erased once the server says that it is over.
+      if (isOver) this.#release();
+      this.#waiting = [...piece, ...this.#waiting].filter((message) => this.#isWanted(message));
+      if (this.#isBehind) {
+        this.#setFull(true, error);
+        this.#later(TRY_AGAIN_MS);
+      }
+      return false;
     }
+    this.#isWritten ||= most > 0;
+    this.#erased = settled;
+    if (isOver) this.#release();
+    return true;
+  }
+
+  /** @param {number} most bytes */
+  #take(most) {
+    let count = 0;
+    for (let bytes = 0; count < this.#waiting.length && bytes < most; count += 1) bytes += this.#waiting[count].message.byteLength;
+    return this.#waiting.splice(0, count);
+  }
+
+  /**
+   * @param {boolean} isFull
+   * @param {unknown} [error]
+   */
+  #setFull(isFull, error) {
+    if (this.#isFull === isFull) return;
+    this.#isFull = isFull;
+    if (isFull) this.emit("problem", error);
+    else this.emit("room", undefined);
+  }
+
+  #release() {
+    void this.#owned.then((release) => release?.());
   }
 }
 
 /**
- * Takes a recording for this page, until it goes.
+ * Takes a recording for this page, until it lets go of it or goes itself.
  * @param {string} sessionId
- * @returns {Promise<boolean>} false: another page has it
+ * @returns {Promise<(() => void) | null>} lets go of it; null: another page has it
  */
 function own(sessionId) {
   // Pages without TLS have no locks, and no camera either.
   const locks = globalThis.navigator?.locks;
-  if (!locks) return Promise.resolve(true);
+  if (!locks) return Promise.resolve(() => {});
   return new Promise((resolve) => {
-    const held = () => {
-      resolve(true);
-      return new Promise(() => {});
-    };
-    locks.request(`posesession.kept.${sessionId}`, { signal: AbortSignal.timeout(OWNED_MS) }, held).catch(() => resolve(false));
+    const held = () => new Promise((release) => resolve(() => release(undefined)));
+    locks.request(`posesession.kept.${sessionId}`, { signal: AbortSignal.timeout(OWNED_MS) }, held).catch(() => resolve(null));
   });
+}
+
+/** @param {string} sessionId */
+function rangeOf(sessionId) {
+  return IDBKeyRange.bound([sessionId], [sessionId, []]);
 }
 
 /**

@@ -51,24 +51,121 @@ test("what is settled in time is never written, and what is over is gone", async
   assert.equal(await leftOf("b"), undefined);
 });
 
-test("no room is told once, and nothing more is written", async () => {
-  const kept = await begun("c");
-  let told = 0;
-  kept.on("problem", () => (told += 1));
+/** Runs `action` while nothing finds room in the browser's database. @param {() => Promise<void>} action */
+async function withoutRoom(action) {
   const put = IDBObjectStore.prototype.put;
   IDBObjectStore.prototype.put = () => {
     throw new DOMException("no room", "QuotaExceededError");
   };
   try {
-    kept.put(FRAME, 0, new ArrayBuffer(1));
-    kept.flush();
-    await written();
+    await action();
   } finally {
     IDBObjectStore.prototype.put = put;
   }
+}
+
+test("no room is told once; what is still wanted is written when there is some again, which is told, too", async () => {
+  const kept = await begun("c");
+  /** @type {string[]} */
+  const told = [];
+  kept.on("problem", () => told.push("problem"));
+  const room = new Promise((resolve) => kept.on("room", () => resolve(told.push("room"))));
+  await withoutRoom(async () => {
+    for (const number of [0, 1, 2]) {
+      kept.put(FRAME, number, new ArrayBuffer(1));
+      kept.flush();
+      await written();
+    }
+    kept.settle(FRAME, 1);
+  });
+  assert.deepEqual(told, ["problem"]);
+  kept.put(FRAME, 3, new ArrayBuffer(1));
+  await room;
+  assert.deepEqual(told, ["problem", "room"]);
+  assert.deepEqual((await leftOf("c"))?.messages.map(({ number }) => number), [2, 3]);
+});
+
+test("where nothing finds room, what is settled is erased all the same", async () => {
+  const kept = await begun("d");
+  for (const number of [0, 1]) kept.put(FRAME, number, new ArrayBuffer(1));
+  kept.flush();
+  await written();
+  await withoutRoom(async () => {
+    kept.put(FRAME, 2, new ArrayBuffer(1));
+    kept.flush();
+    await written();
+    kept.settle(FRAME, 0);
+    /** @type {number[]} */
+    let numbers = [];
+    while (numbers.length !== 1) {
+      await written();
+      numbers = (await leftOf("d"))?.messages.map(({ number }) => number) ?? [];
+    }
+    assert.deepEqual(numbers, [1]);
+  });
+  kept.end();
+});
+
+test("a page that goes while a piece is being written leaves the rest written, too", async () => {
+  const kept = await begun("e");
+  kept.put(FRAME, 0, new ArrayBuffer(1));
+  kept.flush();
   kept.put(FRAME, 1, new ArrayBuffer(1));
   kept.flush();
   await written();
-  assert.equal(told, 1);
-  assert.deepEqual((await leftOf("c"))?.messages ?? [], []);
+  assert.equal((await leftOf("e"))?.messages.length, 2);
+  kept.end();
+});
+
+test("a long backlog is written in pieces, in order", async () => {
+  const kept = await begun("f");
+  for (let number = 0; number < 8; number += 1) kept.put(FRAME, number, new ArrayBuffer(700_000));
+  /** @type {number[]} */
+  let numbers = [];
+  while (numbers.length < 8) {
+    await written();
+    numbers = (await leftOf("f"))?.messages.map(({ number }) => number) ?? [];
+    assert.deepEqual(numbers, [...numbers.keys()]);
+  }
+  kept.end();
+});
+
+test("what another page finishes while this one waits for it is not left", async () => {
+  /** @type {(() => void)[]} */
+  const waiting = [];
+  /** A lock that another page holds until the test lets go. */
+  const locks = {
+    /** @param {string} _name @param {object} _options @param {() => Promise<unknown>} held */
+    request: (_name, _options, held) => new Promise((resolve) => waiting.push(() => resolve(held()))),
+  };
+  const kept = await begun("g");
+  kept.put(FRAME, 0, new ArrayBuffer(1));
+  kept.flush();
+  await written();
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks } });
+  try {
+    const left = (await KeptRecordings.open())?.left();
+    await written();
+    kept.end();
+    await written();
+    for (const letGo of waiting) letGo();
+    assert.equal((await left)?.find(({ facts: { session_id: id } }) => id === "g"), undefined);
+  } finally {
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else Reflect.deleteProperty(globalThis, "navigator");
+  }
+});
+
+test("a database that never answers is not waited for", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const open = indexedDB.open;
+  indexedDB.open = () => /** @type {any} */ ({});
+  try {
+    const opening = KeptRecordings.open();
+    context.mock.timers.tick(10_000);
+    assert.equal(await opening, null);
+  } finally {
+    indexedDB.open = open;
+  }
 });

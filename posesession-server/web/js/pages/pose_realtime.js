@@ -55,7 +55,7 @@ let isStarting = false;
 let trouble = "";
 
 client.on("open", ({ durable, not_durable_because: why }) => {
-  setText("durability", durable === false ? `What is recorded here may not survive a power loss of the server: ${why ?? "its store does not promise it"}.` : "");
+  setText("durability-why", `${why ?? "its store does not promise it"}.`);
   byId("durability", HTMLElement).hidden = durable !== false;
   publishState({ durable: String(durable ?? "") });
 });

@@ -1,6 +1,7 @@
 // @ts-check
 // What an earlier page could not upload: found, told, and uploaded or discarded.
 
+import { RECORDING_OVER } from "../errors.js";
 import { KeptRecordings, PosesessionError, RecordClient } from "../posesession.js";
 import { confirmAction } from "./dialogs.js";
 import { attempt, byId, onClick, publishState, setText, showNotice } from "./dom.js";
@@ -13,8 +14,6 @@ import { say } from "./realtime_stage.js";
 
 const LOOK_MS = 200;
 const STALLED_MS = 10_000;
-/** Answers that say that nothing can be done for the recording any more. */
-const OVER = ["not_resumable", "session_not_found", "no_recording"];
 
 /** @type {KeptRecordings | null} */
 let kept = null;
@@ -32,10 +31,30 @@ const section = byId("cut-off", HTMLElement);
  * @param {KeptFacts} facts
  */
 export function keepIn(facts) {
-  if (!kept) say("This browser keeps nothing over a reload: keep this page open until the recording is stopped.");
-  own = kept?.begin(facts) ?? null;
-  own?.on("problem", () => showNotice("This browser has no more room to keep poses over a reload. They are kept as long as this page is open.", "problem"));
-  return own;
+  tellKeeps(kept ? "all" : "nothing");
+  const begun = kept?.begin(facts) ?? null;
+  begun?.on("problem", () => tellKeeps("full"));
+  begun?.on("room", () => tellKeeps("all"));
+  own = begun;
+  return begun;
+}
+
+/** What the browser does not keep over a reload, and what follows from it. */
+const KEEPS = {
+  all: "",
+  full: "This browser has no more room to keep a copy of what is not uploaded yet. Keep this page open: a reload would lose that.",
+  nothing: "This browser keeps no copy of what is not uploaded yet. Keep this page open while it records: a reload would lose that.",
+  unreadable: "What an earlier page kept in this browser cannot be read. If a recording of it was cut off, its end is missing.",
+};
+
+/**
+ * Says how much this browser keeps, as long as it is so.
+ * @param {keyof typeof KEEPS} keeps
+ */
+function tellKeeps(keeps) {
+  setText("not-kept", KEEPS[keeps]);
+  byId("not-kept", HTMLElement).hidden = keeps === "all";
+  publishState({ keeps });
 }
 
 /**
@@ -47,7 +66,11 @@ export function keepIn(facts) {
 export async function showLeft(onDone) {
   kept = await KeptRecordings.open();
   addEventListener("pagehide", () => own?.flush());
-  left = (await kept?.left().catch(() => [])) ?? [];
+  try {
+    left = (await kept?.left()) ?? [];
+  } catch {
+    tellKeeps("unreadable");
+  }
   const next = () => {
     left.shift();
     show();
@@ -93,7 +116,7 @@ async function finish(discards) {
     await upload(client, discards ? { ...first, messages: [] } : first, discards ? first : null);
     say(discards ? "The poses kept here were discarded." : "The recording is uploaded and finished.");
   } catch (error) {
-    const isOver = error instanceof PosesessionError && OVER.includes(error.code);
+    const isOver = error instanceof PosesessionError && RECORDING_OVER.includes(error.code);
     if (!isOver && !discards) throw error;
     if (isOver && !discards) showNotice("The server has ended this recording meanwhile, and takes no more of it. What had arrived is kept as a session.", "problem");
     first.kept.end();

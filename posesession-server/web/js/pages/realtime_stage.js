@@ -85,6 +85,7 @@ export function showCountdown(left) {
  */
 export function showKept({ frames, seconds, bytes, max_bytes: most, dropped }) {
   const full = dropped > 0 ? ` There is no more room: ${dropped.toLocaleString()} of the oldest gave way.` : "";
+  if (dropped > 0 && byId("alarm-text", HTMLElement).textContent === CONSEQUENCES.camera) setText("alarm-text", CONSEQUENCES.full);
   setText("alarm-kept", frames > 0 ? `Kept here: ${seconds.toFixed(0)} s of poses, ${formatBytes(bytes)} of ${formatBytes(most)}.${full}` : "");
 }
 
@@ -115,5 +116,6 @@ export function showConnection({ phase, text }, recorded) {
 const CONSEQUENCES = {
   none: "Is the server running, and this device in its network?",
   camera: "Nothing is lost. Once the connection is back the poses are sent, and the recording goes on by itself.",
+  full: "The oldest poses give way now. Once the connection is back the rest is sent, and the recording goes on by itself.",
   remote: "The recording goes on at the server; it cannot be controlled from here until the connection is back.",
 };
