@@ -37,6 +37,11 @@ test("what needs attention is said with what to do", () => {
   }
 });
 
+test("nobody who has chosen the lightest model is told to", () => {
+  const { findings } = judge({ session: { ...SESSION, metadata: { model: "pose_landmarker_lite" } }, report: { ...REPORT, frame_rate: 9 } });
+  assert.match(findings.join("\n"), /Only 9 frames a second.*Close other programs and tabs\.$/);
+});
+
 test("frames that were not to be recorded are not missing", () => {
   const { verdict, figures } = judged({ missing_in_pauses: 90, paused: 50, duplicate: 4 });
   assert.equal(verdict, "good");

@@ -5,7 +5,7 @@ import { formatBytes, formatTime } from "../format.js";
 
 /**
  * @typedef {object} Recorded what is known of a finished recording
- * @property {{ duration: number, frame_count: number }} session
+ * @property {{ duration: number, frame_count: number, metadata?: Record<string, unknown> }} session
  * @property {Record<string, any> | null} report the server's; null when this page was not there at the end
  * @property {{ poses: number, withoutPerson: number }} [seen] by this page
  * @property {"none" | "sent" | "broken"} [video]
@@ -70,7 +70,8 @@ function findPace({ session, report }) {
   const { frame_rate: rate, largest_gap: gap, jitter_ms: jitter, clock_jumps: jumps } = report;
   const found = [];
   if (rate > 0 && rate < FEW_FRAMES_PER_SECOND) {
-    found.push(`Only ${rate.toFixed(0)} frames a second: quick movements look jerky. Close other programs and tabs, or choose the Lite model.`);
+    const lighter = String(session.metadata?.model ?? "").endsWith("_lite") ? "" : ", or choose the Lite model";
+    found.push(`Only ${rate.toFixed(0)} frames a second: quick movements look jerky. Close other programs and tabs${lighter}.`);
   }
   if (gap > Math.max(LONG_GAP_S, 5 / rate)) found.push(`For ${gap.toFixed(1)} s no frame came. Look at that moment in the replay before you rely on it.`);
   if (rate > 0 && jitter > (UNEVEN * 1000) / rate) found.push("The frames came unevenly, so movement may stutter. Close other programs and tabs.");
