@@ -8,8 +8,12 @@ export class Cable {
   #server;
   /** @type {Set<import("node:net").Socket>} */
   #ends = new Set();
+  /** Ends whose other end hears nothing of them any more, not even that they are closed. @type {WeakSet<import("node:net").Socket>} */
+  #deaf = new WeakSet();
   #isPlugged = true;
   #isStalled = false;
+  #isDead = false;
+  #swallowed = 0;
 
   /** @param {number} port of the real server */
   constructor(port) {
@@ -19,15 +23,20 @@ export class Cable {
         return;
       }
       const far = connect(port, "127.0.0.1");
+      if (this.#isDead) {
+        this.#swallowed += 1;
+        this.#server.emit("swallowed");
+      }
       for (const [end, other] of [[near, far], [far, near]]) {
         this.#ends.add(end);
         if (this.#isStalled) end.pause();
         // The server answers only those who ask for it by its own address.
         end.on("data", (data) => other.write(end === near ? readdressed(data, this.#port, port) : data));
+        if (this.#isDead) this.#deafen(end);
         end.on("error", () => other.destroy());
         end.on("close", () => {
           this.#ends.delete(end);
-          other.destroy();
+          if (!this.#deaf.has(end)) other.destroy();
         });
       }
     });
@@ -68,6 +77,30 @@ export class Cable {
   flow() {
     this.#isStalled = false;
     for (const end of this.#ends) end.resume();
+  }
+
+  /** Lets nothing through any more, and tells neither end: as when a router forgets. What is connected meanwhile stays dead, too. */
+  die() {
+    this.#isDead = true;
+    for (const end of this.#ends) this.#deafen(end);
+  }
+
+  /** Resolves when somebody has tried to connect in vain since it died. */
+  async swallowed() {
+    if (this.#swallowed === 0) await once(this.#server, "swallowed");
+  }
+
+  /** Lets new connections through again. */
+  revive() {
+    this.#isDead = false;
+    this.#swallowed = 0;
+  }
+
+  /** @param {import("node:net").Socket} end */
+  #deafen(end) {
+    this.#deaf.add(end);
+    end.removeAllListeners("data");
+    end.pause();
   }
 
   stop() {

@@ -50,6 +50,11 @@ export function personVideo() {
   return needed(path.join(ROOT, "target", "media", "balance.mp4"), "the video", "scripts/fetch_video.py balance");
 }
 
+/** A folder in memory, which no database in it survives. */
+export function memoryFolder() {
+  return needed("/dev/shm", "a file system in memory", "mount -t tmpfs tmpfs /dev/shm");
+}
+
 /** Python with what `examples/pose_streamer.py` imports. */
 export function streamerPython() {
   return needed(path.join(ROOT, ".venv", "streamer", "bin", "python"), "the streamer's environment", "scripts/setup_python.sh");

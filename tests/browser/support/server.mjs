@@ -33,10 +33,11 @@ export class Server {
 
   /**
    * Starts it and waits until it listens.
-   * @param {{ vision?: string, switches?: string[] }} [options] the folder with the browser's pose model; more of `serve`'s switches
+   * @param {{ vision?: string, switches?: string[], within?: string }} [options] the folder with the browser's pose model; more of `serve`'s
+   *   switches; where its data folder is made
    */
-  static async start({ vision = visionFolder(), switches = [] } = {}) {
-    const folder = await mkdtemp(path.join(tmpdir(), "posesession-browser-"));
+  static async start({ vision = visionFolder(), switches = [], within = tmpdir() } = {}) {
+    const folder = await mkdtemp(path.join(within, "posesession-browser-"));
     const options = { folder, vision, switches };
     /** @type {string[]} */
     const log = [];
