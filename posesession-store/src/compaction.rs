@@ -14,6 +14,8 @@ const MAX_GROUP_FRAMES: u64 = 4 * COMPACT_FRAMES;
 pub(crate) struct Size {
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
+    /// Whether its values were rounded already: it stays alone, as they must not be rounded again.
+    pub(crate) is_bounded: bool,
 }
 
 /// Groups short chunks, in order, from the first one on: each returned number is how many of the next chunks make one
@@ -23,14 +25,14 @@ pub(crate) fn groups(short: &[Size], remainder: bool) -> Vec<usize> {
     let (mut count, mut frames, mut bytes) = (0, 0, 0);
     for size in short {
         let too_much = frames + size.frames > MAX_GROUP_FRAMES || bytes + size.bytes > MAX_GROUP_BYTES;
-        if count > 0 && too_much {
+        if count > 0 && (too_much || size.is_bounded) {
             groups.push(count);
             (count, frames, bytes) = (0, 0, 0);
         }
         count += 1;
         frames += size.frames;
         bytes += size.bytes;
-        if frames >= COMPACT_FRAMES {
+        if frames >= COMPACT_FRAMES || size.is_bounded {
             groups.push(count);
             (count, frames, bytes) = (0, 0, 0);
         }
@@ -44,7 +46,7 @@ pub(crate) fn groups(short: &[Size], remainder: bool) -> Vec<usize> {
 /// What the SQL stores do between reading short chunks and writing the long one.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod joining {
-    use posesession_core::{Chunk, ChunkExtent, EncodedChunk, SessionRecording, peek};
+    use posesession_core::{Chunk, ChunkExtent, Codec, EncodedChunk, SessionRecording, peek};
 
     use crate::encoded_run::{Encoded, at_rest};
     use crate::encoding::decode_stored;
@@ -84,8 +86,11 @@ mod joining {
             })?;
             let damaged =
                 |what: String| corrupt(format!("the chunk from frame {}: {what}", joined.first_frame()));
-            let chunk = at_rest(&joined, &self.session.encoding, self.session.skeleton.as_ref())
-                .map_err(|error| damaged(error.to_string()))?;
+            let chunk = match self.chunks.as_slice() {
+                [(_, alone)] if is_bounded(alone) => alone.clone(),
+                _ => at_rest(&joined, &self.session.encoding, self.session.skeleton.as_ref())
+                    .map_err(|error| damaged(error.to_string()))?,
+            };
             let header = peek(&chunk.header).map_err(|error| damaged(error.to_string()))?;
             let extent = ChunkExtent::of(&joined).ok_or_else(|| damaged("it has no frame".to_owned()))?;
             let short_bytes = self.chunks.iter().map(|(_, chunk)| bytes_of(chunk)).sum();
@@ -102,6 +107,10 @@ mod joining {
         }
     }
 
+    fn is_bounded(chunk: &EncodedChunk) -> bool {
+        peek(&chunk.header).is_ok_and(|header| header.codec == Codec::Bounded)
+    }
+
     fn bytes_of(chunk: &EncodedChunk) -> u64 {
         (chunk.header.len() + chunk.payload.len()) as u64
     }
@@ -112,7 +121,7 @@ mod tests {
     use super::*;
 
     fn sizes(frames: &[u64]) -> Vec<Size> {
-        frames.iter().map(|&frames| Size { frames, bytes: frames * 1000 }).collect()
+        frames.iter().map(|&frames| Size { frames, bytes: frames * 1000, is_bounded: false }).collect()
     }
 
     #[test]
@@ -127,8 +136,16 @@ mod tests {
     #[test]
     fn a_group_does_not_grow_beyond_its_limits() {
         assert_eq!(groups(&sizes(&[255, 60_000, 8]), true), [1, 1, 1]);
-        let large = [Size { frames: 8, bytes: MAX_GROUP_BYTES / 2 }; 5];
+        let large = [Size { frames: 8, bytes: MAX_GROUP_BYTES / 2, is_bounded: false }; 5];
         assert_eq!(groups(&large, true), [2, 2, 1]);
         assert_eq!(groups(&large, false), [2, 2]);
+    }
+
+    #[test]
+    fn a_bounded_chunk_stays_alone() {
+        let mut short = sizes(&[8; 5]);
+        short[2].is_bounded = true;
+        assert_eq!(groups(&short, true), [2, 1, 2]);
+        assert_eq!(groups(&short, false), [2, 1]);
     }
 }

@@ -151,6 +151,7 @@ macro_rules! session_store_promises {
                 a_compressed_chunk_counts_as_compacted,
                 encoded_chunks_cover_a_range_in_order,
                 an_encoded_chunk_further_off_than_its_session_tells_is_refused,
+                a_bounded_chunk_is_not_rounded_again,
             }
             compaction {
                 compaction_waits_for_enough_frames,

@@ -216,3 +216,22 @@ pub async fn an_encoded_chunk_further_off_than_its_session_tells_is_refused(stor
         }
     }
 }
+
+pub async fn a_bounded_chunk_is_not_rounded_again(store: Store) {
+    let max_error = MaxError::new([("x", 0.1)]).unwrap();
+    let encoding = Encoding::Bounded { max_error: max_error.clone() };
+    let new = NewSession { skeleton: Some(skeleton()), encoding, ..NewSession::named("A copy") };
+    let id = store.create_session(new).await.unwrap().id;
+    let term = store.begin_term(id).await.unwrap();
+    append(&store, (id, term), 0, 8).await.unwrap();
+    let bounds = max_error.bounds(&skeleton()).unwrap();
+    let rounded = encode_bounded(&chunk(8, 40), &bounds).unwrap();
+    store.append_encoded(id, term, EncodedRun::check(rounded.clone()).unwrap()).await.unwrap();
+    append(&store, (id, term), 40, 48).await.unwrap();
+    store.compact(id, true).await.unwrap();
+    let read = store.covering_chunk(id, ChunkQuery::Frame(8)).await.unwrap();
+    let once = decode(&rounded.header, &rounded.payload).unwrap();
+    for frame in 8..40 {
+        assert_eq!(read.chunk.frame(frame), once.frame(frame), "{frame}");
+    }
+}

@@ -164,6 +164,8 @@ impl Entry {
             .map(|kept| compaction::Size {
                 frames: kept.chunk.frame_count() as u64,
                 bytes: kept.chunk.memory_bytes() as u64,
+                // Nothing is rounded here.
+                is_bounded: false,
             })
             .collect();
         let mut long = Vec::new();

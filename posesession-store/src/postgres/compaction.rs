@@ -1,6 +1,6 @@
 //! Rolling compaction and erasing, in steps that are each too small to delay other sessions.
 
-use posesession_core::SessionId;
+use posesession_core::{Codec, SessionId};
 use sqlx::{PgConnection, Row as _};
 
 use super::failure::{FOREIGN_KEY, Failure, is_code};
@@ -21,15 +21,21 @@ pub(super) async fn next_group(
 ) -> Result<Option<Short>, Failure> {
     let key = sessions::key(db, id).await?;
     let sizes = sqlx::query(
-        "SELECT c.frame_count, (octet_length(c.header) + octet_length(c.payload))::bigint AS bytes FROM frame_chunk c
+        "SELECT c.frame_count, (octet_length(c.header) + octet_length(c.payload))::bigint AS bytes, c.codec = $2 AS is_bounded
+         FROM frame_chunk c
          JOIN session_recording s ON s.key = c.session_key
          WHERE c.session_key = $1 AND c.first_frame >= s.compacted_frames ORDER BY c.first_frame",
     )
     .bind(key)
+    .bind(Codec::Bounded as i16)
     .fetch_all(&mut *db)
     .await?;
     let size = |row: &sqlx::postgres::PgRow| {
-        Ok(Size { frames: unsigned(row.try_get("frame_count")?), bytes: unsigned(row.try_get("bytes")?) })
+        Ok(Size {
+            frames: unsigned(row.try_get("frame_count")?),
+            bytes: unsigned(row.try_get("bytes")?),
+            is_bounded: row.try_get("is_bounded")?,
+        })
     };
     let sizes = sizes.iter().map(size).collect::<Result<Vec<_>, sqlx::Error>>()?;
     let Some(&count) = groups(&sizes, remainder).first() else {

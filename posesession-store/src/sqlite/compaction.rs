@@ -1,6 +1,6 @@
 //! Rolling compaction and erasing, in steps that are each too small to delay other sessions.
 
-use posesession_core::{EncodedChunk, SessionId};
+use posesession_core::{Codec, EncodedChunk, SessionId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::chunks::insert;
@@ -22,12 +22,13 @@ const SPARE_PAGES: i64 = 1_024;
 pub(super) fn next_group(db: &Connection, id: SessionId, remainder: bool) -> Result<Option<Short>, Failure> {
     let key = sessions::key(db, id)?;
     let mut statement = db.prepare_cached(
-        "SELECT c.frame_count, length(c.header) + length(c.payload) FROM frame_chunk c
+        "SELECT c.frame_count, length(c.header) + length(c.payload), c.codec = ?2 FROM frame_chunk c
          JOIN session_recording s ON s.key = c.session_key
          WHERE c.session_key = ?1 AND c.first_frame >= s.compacted_frames ORDER BY c.first_frame",
     )?;
-    let sizes = statement
-        .query_map([key], |row| Ok(Size { frames: unsigned(row.get(0)?), bytes: unsigned(row.get(1)?) }))?;
+    let sizes = statement.query_map(params![key, Codec::Bounded as i64], |row| {
+        Ok(Size { frames: unsigned(row.get(0)?), bytes: unsigned(row.get(1)?), is_bounded: row.get(2)? })
+    })?;
     let sizes = sizes.collect::<Result<Vec<_>, _>>()?;
     let Some(&count) = groups(&sizes, remainder).first() else {
         return Ok(None);
