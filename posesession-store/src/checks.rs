@@ -200,14 +200,20 @@ pub(crate) fn writer(
     term: Term,
     status: SessionStatus,
 ) -> Result<(), StoreError> {
+    self::term(id, current, term)?;
+    if !status.is_live() {
+        return Err(StoreError::NotLive { id, status });
+    }
+    Ok(())
+}
+
+/// Checks that no other writer began since.
+pub(crate) fn term(id: SessionId, current: Term, term: Term) -> Result<(), StoreError> {
     if term < current {
         return Err(StoreError::Fenced { id });
     }
     if term > current {
         return Err(bad(format!("the session {id} never gave the term {}: begin one first", term.0)));
-    }
-    if !status.is_live() {
-        return Err(StoreError::NotLive { id, status });
     }
     Ok(())
 }

@@ -185,6 +185,8 @@ macro_rules! session_store_promises {
             }
             concurrency {
                 an_older_term_is_fenced_off,
+                who_creates_a_session_is_its_first_writer,
+                a_change_of_an_older_writer_is_refused,
                 terms_rise,
                 a_term_that_was_never_given_is_refused,
                 a_new_term_revives_an_interrupted_session_only,

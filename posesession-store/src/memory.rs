@@ -142,7 +142,7 @@ impl SessionStore for MemoryStore {
             key,
             recording: recording.clone(),
             deleted_at: None,
-            term: Term(0),
+            term: Term::FIRST,
             progress: PublisherProgress::default(),
             recoding: None,
             chunks: Vec::new(),
@@ -200,7 +200,11 @@ impl SessionStore for MemoryStore {
     ) -> Result<SessionRecording, StoreError> {
         checks::change(&change)?;
         let mut state = self.lock();
-        let session = &mut state.entry_mut(id)?.recording;
+        let entry = state.entry_mut(id)?;
+        if let Some(term) = change.term {
+            checks::term(id, entry.term, term)?;
+        }
+        let session = &mut entry.recording;
         session.metadata = checks::changed_metadata(session.metadata.clone(), &change)?;
         session.name = change.name.unwrap_or_else(|| session.name.clone());
         session.description = change.description.unwrap_or_else(|| session.description.clone());
@@ -306,16 +310,14 @@ impl SessionStore for MemoryStore {
         id: SessionId,
         term: Term,
         publisher: &str,
-    ) -> Result<Option<u64>, StoreError> {
+        settled_through: Option<u64>,
+    ) -> Result<(), StoreError> {
         checks::publisher(publisher)?;
         let mut state = self.lock();
         let entry = state.entry_mut(id)?;
         checks::writer(id, entry.term, term, entry.recording.status)?;
-        if entry.progress.publisher.as_deref() != Some(publisher) {
-            let publisher = Some(publisher.to_owned());
-            entry.progress = PublisherProgress { publisher, settled_through: None };
-        }
-        Ok(entry.progress.settled_through)
+        entry.progress = PublisherProgress { publisher: Some(publisher.to_owned()), settled_through };
+        Ok(())
     }
 
     async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError> {

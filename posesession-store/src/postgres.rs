@@ -309,9 +309,16 @@ impl SessionStore for PostgresStore {
         id: SessionId,
         term: Term,
         publisher: &str,
-    ) -> Result<Option<u64>, StoreError> {
+        settled_through: Option<u64>,
+    ) -> Result<(), StoreError> {
         checks::publisher(publisher)?;
-        write!(self, "set a session's publisher", |db| sessions::set_publisher(db, id, term, publisher))
+        write!(self, "set a session's publisher", |db| sessions::set_publisher(
+            db,
+            id,
+            term,
+            publisher,
+            settled_through
+        ))
     }
 
     async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError> {

@@ -70,6 +70,9 @@ pub struct SessionChange {
     pub video_file_path: Option<Option<String>>,
     /// How well the recording went.
     pub report: Option<QualityReport>,
+    /// Whose change it is: refused with [`StoreError::Fenced`](crate::StoreError::Fenced) if the session has another writer since.
+    /// None: anybody's.
+    pub term: Option<Term>,
 }
 
 /// How far a session's publisher has come.
@@ -180,6 +183,11 @@ pub struct SessionTotals {
 /// A number that rises with each writer of a session: appends of an older one are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
+
+impl Term {
+    /// The term of who creates a session: its first writer, until another one begins a term.
+    pub const FIRST: Self = Self(1);
+}
 
 /// What an append left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

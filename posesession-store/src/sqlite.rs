@@ -314,11 +314,12 @@ impl SessionStore for SqliteStore {
         id: SessionId,
         term: Term,
         publisher: &str,
-    ) -> Result<Option<u64>, StoreError> {
+        settled_through: Option<u64>,
+    ) -> Result<(), StoreError> {
         checks::publisher(publisher)?;
         let publisher = publisher.to_owned();
-        let operation = "set a session's publisher";
-        self.writer.write(operation, 300, move |db| sessions::set_publisher(db, id, term, &publisher)).await
+        let set = move |db: &_| sessions::set_publisher(db, id, term, &publisher, settled_through);
+        self.writer.write("set a session's publisher", 300, set).await
     }
 
     async fn progress(&self, id: SessionId) -> Result<PublisherProgress, StoreError> {

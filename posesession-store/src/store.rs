@@ -47,7 +47,7 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
         if self.is_durable() { Durability::Durable } else { Durability::not("the store doesn't promise it") }
     }
 
-    /// Creates a session with status `recording` and without frames.
+    /// Creates a session with status `recording` and without frames. The caller is its first writer: [`Term::FIRST`].
     ///
     /// # Errors
     ///
@@ -87,7 +87,8 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] for texts or metadata that are too long.
+    /// [`StoreError::SessionNotFound`], [`StoreError::BadArgument`] for texts or metadata that are too long;
+    /// [`StoreError::Fenced`] if the change has a term and another writer began since.
     async fn update_session(
         &self,
         id: SessionId,
@@ -204,9 +205,9 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
         run: EncodedRun,
     ) -> Result<Appended, StoreError>;
 
-    /// Says whose numbers [`Batch::settled_through`] of later appends are. Returns up to which number everything of this
-    /// publisher's is settled, if it is the one that was said before; another one's numbering starts anew, and the one
-    /// before is forgotten.
+    /// Says whose numbers [`Batch::settled_through`] of later appends are, and up to which number everything of this
+    /// publisher's is settled already: none at the start of a numbering, else what [`SessionStore::progress`] told before. Who
+    /// published before is forgotten.
     ///
     /// # Errors
     ///
@@ -218,7 +219,8 @@ pub trait SessionStore: Debug + Send + Sync + 'static {
         id: SessionId,
         term: Term,
         publisher: &str,
-    ) -> Result<Option<u64>, StoreError>;
+        settled_through: Option<u64>,
+    ) -> Result<(), StoreError>;
 
     /// Returns who published last, and how far that one has come: [`Batch::settled_through`] of the last append that had
     /// one.

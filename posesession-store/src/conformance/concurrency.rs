@@ -8,7 +8,7 @@ use posesession_core::{ChunkQuery, SessionStatus};
 
 use super::recording::{Store, append, assert_frames, assert_prefix, batch, frames, record, start};
 use crate::error::StoreError;
-use crate::query::{SessionChange, Term};
+use crate::query::{NewSession, SessionChange, Term};
 use crate::store::COMPACT_FRAMES;
 
 pub async fn an_older_term_is_fenced_off(store: Store) {
@@ -23,6 +23,31 @@ pub async fn an_older_term_is_fenced_off(store: Store) {
     assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
     record(&store, newer, 8, 16, 8).await;
     assert_frames(&store, older.0, 16).await;
+}
+
+pub async fn who_creates_a_session_is_its_first_writer(store: Store) {
+    let id = store.create_session(NewSession::named("First")).await.unwrap().id;
+    record(&store, (id, Term::FIRST), 0, 8, 8).await;
+    let next = store.begin_term(id).await.unwrap();
+    assert!(next > Term::FIRST);
+    let refused = append(&store, (id, Term::FIRST), 8, 16).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    let refused = store.finish(id, Term::FIRST, SessionStatus::Failed).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+}
+
+pub async fn a_change_of_an_older_writer_is_refused(store: Store) {
+    let (id, old) = start(&store).await;
+    let by = |term| SessionChange { name: Some("Mine".into()), term: Some(term), ..SessionChange::default() };
+    assert_eq!(store.update_session(id, by(old)).await.unwrap().name, "Mine");
+    let term = store.begin_term(id).await.unwrap();
+    let before = store.finish(id, term, SessionStatus::Completed).await.unwrap();
+    let refused = store.update_session(id, by(old)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    let refused = store.update_session(id, by(Term(term.0 + 1))).await;
+    assert!(matches!(refused, Err(StoreError::BadArgument { .. })), "{refused:?}");
+    assert_eq!(store.read_session(id).await.unwrap(), before);
+    store.update_session(id, by(term)).await.unwrap();
 }
 
 pub async fn terms_rise(store: Store) {

@@ -38,7 +38,7 @@ async fn assert_not_found(store: &Store, id: SessionId) {
         check("append", id, store.append(id, term, &batch(0, 8)).await);
         let run = EncodedRun::encode(&chunk(0, 8), &Encoding::Columnar, None).unwrap();
         check("append_encoded", id, store.append_encoded(id, term, run).await);
-        check("set_publisher", id, store.set_publisher(id, term, "camera").await);
+        check("set_publisher", id, store.set_publisher(id, term, "camera", None).await);
         check("finish", id, store.finish(id, term, SessionStatus::Completed).await);
     }
     check("progress", id, store.progress(id).await);

@@ -28,8 +28,9 @@ pub(super) async fn create(db: &mut PgConnection, new: &NewSession) -> Result<Se
     };
     let key: Option<i64> = sqlx::query_scalar(
         "INSERT INTO session_recording
-             (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name, codec, max_error)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, $11::text::json) ON CONFLICT (id) DO NOTHING RETURNING key",
+             (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name, codec, max_error,
+              term)
+         VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, $11::text::json, $12) ON CONFLICT (id) DO NOTHING RETURNING key",
     )
     .bind(Id(id))
     .bind(&recording.name)
@@ -42,6 +43,7 @@ pub(super) async fn create(db: &mut PgConnection, new: &NewSession) -> Result<Se
     .bind(sort_name(&recording.name))
     .bind(recording.encoding.name())
     .bind(max_error_json(&recording.encoding))
+    .bind(signed(Term::FIRST.0))
     .fetch_optional(&mut *db)
     .await?;
     let key = key.ok_or(StoreError::SessionExists { id })?;
@@ -88,6 +90,9 @@ pub(super) async fn update(
 ) -> Result<SessionRecording, Failure> {
     let mut session = read_locked(db, id, " FOR NO KEY UPDATE OF s").await?;
     let change = change.clone();
+    if let Some(term) = change.term {
+        checks::term(id, writer_state(db, id).await?.term, term)?;
+    }
     session.metadata = checks::changed_metadata(session.metadata, &change)?;
     session.name = change.name.unwrap_or(session.name);
     session.description = change.description.unwrap_or(session.description);
@@ -216,19 +221,17 @@ pub(super) async fn set_publisher(
     id: SessionId,
     term: Term,
     publisher: &str,
-) -> Result<Option<u64>, Failure> {
+    settled_through: Option<u64>,
+) -> Result<(), Failure> {
     let state = writer_state(db, id).await?;
     checks::writer(id, state.term, term, state.status)?;
-    let settled: Option<i64> = sqlx::query_scalar(
-        "UPDATE session_recording
-         SET settled_through = CASE WHEN publisher = $2 THEN settled_through END, publisher = $2
-         WHERE key = $1 RETURNING settled_through",
-    )
-    .bind(state.key)
-    .bind(publisher)
-    .fetch_one(db)
-    .await?;
-    Ok(settled.map(i64::cast_unsigned))
+    sqlx::query("UPDATE session_recording SET publisher = $2, settled_through = $3 WHERE key = $1")
+        .bind(state.key)
+        .bind(publisher)
+        .bind(settled_through.map(u64::cast_signed))
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn progress(db: &mut PgConnection, id: SessionId) -> Result<PublisherProgress, Failure> {

@@ -26,8 +26,8 @@ pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecordin
         .prepare_cached(
             "INSERT INTO session_recording
                  (id, name, description, created_at_micros, user_id, status, metadata, skeleton_id, sort_name, codec,
-                  max_error)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                  max_error, term)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             id_text(id),
@@ -41,6 +41,7 @@ pub(super) fn create(db: &Connection, new: NewSession) -> Result<SessionRecordin
             sort_name(&recording.name),
             recording.encoding.name(),
             max_error_json(&recording.encoding),
+            signed(Term::FIRST.0),
         ]);
     match inserted {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
@@ -83,6 +84,9 @@ pub(super) fn update(
     change: SessionChange,
 ) -> Result<SessionRecording, Failure> {
     let mut session = read(db, id)?;
+    if let Some(term) = change.term {
+        checks::term(id, writer_state(db, id)?.term, term)?;
+    }
     session.metadata = checks::changed_metadata(session.metadata, &change)?;
     session.name = change.name.unwrap_or(session.name);
     session.description = change.description.unwrap_or(session.description);
@@ -192,17 +196,13 @@ pub(super) fn set_publisher(
     id: SessionId,
     term: Term,
     publisher: &str,
-) -> Result<Option<u64>, Failure> {
+    settled_through: Option<u64>,
+) -> Result<(), Failure> {
     let state = writer_state(db, id)?;
     checks::writer(id, state.term, term, state.status)?;
-    let settled: Option<i64> = db
-        .prepare_cached(
-            "UPDATE session_recording
-             SET settled_through = CASE WHEN publisher = ?2 THEN settled_through END, publisher = ?2
-             WHERE key = ?1 RETURNING settled_through",
-        )?
-        .query_row(params![state.key, publisher], |row| row.get(0))?;
-    Ok(settled.map(i64::cast_unsigned))
+    db.prepare_cached("UPDATE session_recording SET publisher = ?2, settled_through = ?3 WHERE key = ?1")?
+        .execute(params![state.key, publisher, settled_through.map(u64::cast_signed)])?;
+    Ok(())
 }
 
 pub(super) fn progress(db: &Connection, id: SessionId) -> Result<PublisherProgress, Failure> {

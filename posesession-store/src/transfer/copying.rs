@@ -145,7 +145,8 @@ impl<'a> Copying<'a> {
         let markers = self.from.sessions.markers(id).await.map_err(TransferError::Read)?;
         let progress = self.from.sessions.progress(id).await.map_err(TransferError::Read)?;
         if let Some(publisher) = &progress.publisher {
-            to.set_publisher(id, term, publisher).await.map_err(TransferError::Write)?;
+            let set = to.set_publisher(id, term, publisher, progress.settled_through).await;
+            set.map_err(TransferError::Write)?;
         }
         let rest = Batch { markers, settled_through: progress.settled_through, ..Batch::default() };
         let begun = to.append(id, term, &rest).await.map_err(TransferError::Write)?;

@@ -101,8 +101,11 @@ impl Recording {
         let store = &service.inner.store;
         let told = |error: StoreError| storage_error(&error);
         let term = store.begin_term(id).await.map_err(told)?;
-        let settled_through = store.set_publisher(id, term, publisher).await.map_err(told)?;
         // Only now nobody else changes it any more.
+        let progress = store.progress(id).await.map_err(told)?;
+        let is_same = progress.publisher.as_deref() == Some(publisher);
+        let settled_through = progress.settled_through.filter(|_| is_same);
+        store.set_publisher(id, term, publisher, settled_through).await.map_err(told)?;
         let session = store.read_session(id).await.map_err(told)?;
         let point = ResumePoint {
             skeleton: session.skeleton.clone(),
@@ -175,7 +178,7 @@ impl Recording {
     /// Notes whose numbers come from now on. Everything under another one's must be stored before.
     pub(super) async fn set_publisher(&mut self, name: &str) -> Result<(), ProtocolError> {
         if self.publisher.as_deref() != Some(name) {
-            if let Err(error) = self.store.set_publisher(self.id, self.term, name).await {
+            if let Err(error) = self.store.set_publisher(self.id, self.term, name, None).await {
                 let error = KeepError::from(error);
                 self.is_lost |= error.is_final();
                 return Err(error.told());

@@ -150,7 +150,7 @@ forwarded! {
     delete_user(id: UserId) -> ();
     begin_term(id: SessionId) -> Term;
     append_encoded(id: SessionId, term: Term, run: EncodedRun) -> Appended;
-    set_publisher(id: SessionId, term: Term, publisher: &str) -> Option<u64>;
+    set_publisher(id: SessionId, term: Term, publisher: &str, settled_through: Option<u64>) -> ();
     progress(id: SessionId) -> PublisherProgress;
     compact(id: SessionId, remainder: bool) -> Compacted;
     chunk_index(id: SessionId) -> ChunkIndex;

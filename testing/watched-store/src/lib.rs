@@ -194,7 +194,7 @@ forwarded! {
     begin_term(id: SessionId) -> Term;
     append(id: SessionId, term: Term, batch: &Batch) -> Appended;
     append_encoded(id: SessionId, term: Term, run: EncodedRun) -> Appended;
-    set_publisher(id: SessionId, term: Term, publisher: &str) -> Option<u64>;
+    set_publisher(id: SessionId, term: Term, publisher: &str, settled_through: Option<u64>) -> ();
     progress(id: SessionId) -> PublisherProgress;
     compact(id: SessionId, remainder: bool) -> Compacted;
     chunk_index(id: SessionId) -> ChunkIndex;
