@@ -52,6 +52,8 @@ pub(super) struct Recording {
     pub(super) is_lost: bool,
     /// The last status that it is to get, once it is being stopped.
     pub(super) ending: Option<SessionStatus>,
+    /// Whether it was tried before to give it that status.
+    closes_again: bool,
     /// What the store knows of its status.
     noted_status: SessionStatus,
     stored_bytes: u64,
@@ -164,6 +166,7 @@ impl Recording {
             retries: 0,
             is_lost: false,
             ending: None,
+            closes_again: false,
             noted_status: session.status,
             stored_bytes: 0,
             short_frames: 0,

@@ -1,20 +1,28 @@
 //! What fails half-way: a stop, a return, a take-over.
 
-use futures::SinkExt;
-use posesession_core::SessionStatus;
-use posesession_store::SessionStore;
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::harness::{House, session_id, video};
-use crate::resuming::{SECOND, publish};
+use futures::SinkExt;
+use posesession_core::{SessionId, SessionStatus};
+use posesession_store::{MediaStore, MemoryStore, SessionStore};
+use posesession_ws::{RecordOptions, RecordService};
+use serde_json::json;
+use watched_store::WatchedStore;
+
+use crate::harness::{Client, House, session_id, video};
+use crate::resuming::{SECOND, connect, publish};
+
+async fn start_filming(camera: &mut Client) -> SessionId {
+    let start = json!({ "type": "start_recording", "name": "filmed", "video": { "mime": "video/mp4" } });
+    session_id(&camera.ask(start).await)
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_that_waits_for_the_store_is_done_by_a_server_that_stops() {
     let house = House::new();
     let mut camera = house.connect().await;
     publish(&mut camera, "run-1").await;
-    let start = json!({ "type": "start_recording", "name": "filmed", "video": { "mime": "video/mp4" } });
-    let session = session_id(&camera.ask(start).await);
+    let session = start_filming(&mut camera).await;
     camera.frame(0).await;
     camera.transport.send(video(0, b"one ")).await.unwrap();
     tokio::time::sleep(SECOND).await;
@@ -31,4 +39,36 @@ async fn a_stop_that_waits_for_the_store_is_done_by_a_server_that_stops() {
     let finalized = camera.expect("recording_finalized").await;
     assert_eq!(session_id(&finalized), session, "{finalized}");
     assert_eq!(session_id(&camera.expect("recording_stopped").await), session);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_with_video_whose_answer_the_store_lost_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let media = Arc::new(MediaStore::open_folder(folder.path()).unwrap());
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let service = RecordService::new(store.clone(), Some(media), RecordOptions::default());
+    let mut camera = connect(&service).await;
+    for last in [false, true] {
+        let session = start_filming(&mut camera).await;
+        camera.frame(0).await;
+        camera.transport.send(video(0, b"one ")).await.unwrap();
+        if last {
+            // The one that tells the last status, and where the video is.
+            store.lose_next_answer_after("finish", "update_session");
+        } else {
+            store.lose_next_answer("finish");
+        }
+        let stopped = camera.ask(json!({ "type": "stop_recording" })).await;
+        assert_eq!(stopped["code"], "storage", "{stopped}");
+        let finalized = camera.expect("recording_finalized").await;
+        assert_eq!(session_id(&finalized), session);
+        assert_eq!(finalized["session"]["status"], "completed", "{finalized}");
+        let path = finalized["session"]["video_file_path"].as_str().expect("a video that is one file");
+        assert_eq!(std::fs::read(folder.path().join(path)).unwrap(), b"one ");
+        assert_eq!(store.read_session(session).await.unwrap().status, SessionStatus::Completed);
+        let statuses = camera.kept_of("recording_status");
+        assert_eq!(statuses.last().unwrap()["status"], "completed", "{statuses:?}");
+        assert_eq!(service.live_recordings(), 0);
+    }
+    assert!(camera.kept_of("error").is_empty(), "{:?}", camera.kept_of("error"));
 }

@@ -35,6 +35,8 @@ struct Watched {
     fails: Option<&'static str>,
     /// Whose next answer is lost.
     loses: Option<&'static str>,
+    /// A method, and whose next answer is lost from when it was called.
+    loses_after: Option<(&'static str, &'static str)>,
 }
 
 /// A chunk that was read and decoded, or is just being.
@@ -80,6 +82,19 @@ impl WatchedStore {
     /// Lets the next call of a method do its work and fail all the same, as when a database dies right after a commit.
     pub fn lose_next_answer(&self, method: &'static str) {
         self.watched().loses = Some(method);
+    }
+
+    /// As [`WatchedStore::lose_next_answer`], of the first call that begins after one of another method.
+    pub fn lose_next_answer_after(&self, other: &'static str, method: &'static str) {
+        self.watched().loses_after = Some((other, method));
+    }
+
+    /// Notes that a method was called.
+    fn note_call(&self, method: &'static str) {
+        let mut watched = self.watched();
+        if let Some((_, loses)) = watched.loses_after.take_if(|(after, _)| *after == method) {
+            watched.loses = Some(loses);
+        }
     }
 
     fn fail(
@@ -167,6 +182,7 @@ macro_rules! forwarded {
 
             $(
                 async fn $method(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
+                    self.note_call(stringify!($method));
                     self.fail(|watched| &mut watched.fails, stringify!($method))?;
                     let answer = self.store.$method($($name),*).await;
                     self.fail(|watched| &mut watched.loses, stringify!($method))?;
