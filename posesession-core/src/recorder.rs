@@ -197,6 +197,10 @@ impl Recorder {
         // What is sent again became what it is when it came first, and isn't counted as sent once more.
         let is_known = self.numbering.is_known(number);
         if self.status == SessionStatus::Paused {
+            if self.numbering.is_given_up(number) {
+                self.assembly.stats.late += 1;
+                return Err(FrameRefusal::Late { number });
+            }
             if is_known {
                 self.assembly.stats.duplicate += 1;
                 return Ok(Accepted::Duplicate { number });

@@ -4,15 +4,19 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::cast_possible_truncation, reason = "the numbers here are small")]
 
+#[path = "recorder_properties/model.rs"]
+mod model;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use posesession_core::{
-    Accepted, Batch, Chunk, Codec, FrameRefusal, IncomingFrame, MarkerKind, PoseData, Recorder,
-    RecorderConfig, SessionStatus, Skeleton, Timestamp, decode, encode,
+    Accepted, Batch, Chunk, Codec, CommandError, Earlier, FrameRefusal, IncomingFrame, MarkerKind, PoseData,
+    PreRoll, Recorder, RecorderConfig, SessionStatus, Skeleton, Timestamp, decode, encode,
 };
 use proptest::prelude::*;
+
+use model::{Fate, Model, Outcome, Sent, weight};
 
 const WINDOW: Duration = Duration::from_millis(250);
 const MAX_REORDER_FRAMES: usize = 6;
@@ -20,6 +24,9 @@ const MAX_REORDER_BYTES: usize = 3_000;
 const MAX_PENDING_BYTES: usize = 4_000;
 const MAX_CHUNK_BYTES: usize = 2_000;
 const MAX_FRAME_BYTES: usize = 1_500;
+
+const PRE_ROLL_BYTES: usize = 6_000;
+const CAUSES: [&str; 2] = ["overflow", "camera_gone"];
 
 /// What one step of a run does.
 #[derive(Debug, Clone)]
@@ -39,6 +46,16 @@ enum Op {
     /// Refuses a frame for the recorder.
     Refuse {
         offset: Option<i64>,
+    },
+    /// Says that so many numbers won't come, the first of them relative to the last one sent.
+    Drop {
+        offset: i64,
+        count: u64,
+        cause: &'static str,
+    },
+    /// Starts to record with what came in so many last milliseconds.
+    Start {
+        pre_roll_ms: u64,
     },
     Pause,
     Resume,
@@ -74,6 +91,8 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         4 => (0..20_usize).prop_map(|ago| Op::Repeat { ago }),
         2 => offset.prop_map(|offset| Op::Refuse { offset }),
+        5 => (-4_i64..8, prop_oneof![8 => 1..5_u64, 1 => 0..40_u64], prop::sample::select(CAUSES.to_vec()))
+            .prop_map(|(offset, count, cause)| Op::Drop { offset, count, cause }),
         2 => Just(Op::Pause),
         3 => Just(Op::Resume),
         2 => prop::option::of(any::<i64>()).prop_map(|at_micros| Op::Mark { at_micros }),
@@ -89,166 +108,14 @@ fn run() -> impl Strategy<Value = Vec<(u64, Op)>> {
         SessionStatus::Failed,
     ]);
     let tick = prop_oneof![6 => 0..40_u64, 1 => 0..400_u64];
-    (prop::collection::vec((tick, op()), 0..200), ends).prop_map(|(mut ops, status)| {
-        ops.push((5, Op::End(status)));
-        ops
-    })
-}
-
-/// What a number was settled with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fate {
-    /// The stored frame of this place.
-    Stored(usize),
-    /// Refused, sent while paused, or missing.
-    Not,
-}
-
-/// A frame as the model remembers it.
-#[derive(Debug, Clone, PartialEq)]
-struct Sent {
-    frame: IncomingFrame,
-    number: u64,
-}
-
-/// The numbering, written down as simply as it can be said: a list of what waits, a map of what is settled.
-#[derive(Debug, Default)]
-struct Model {
-    first: Option<u64>,
-    next: u64,
-    highest: Option<u64>,
-    waiting: Vec<(u64, Duration, Option<Sent>)>,
-    fates: BTreeMap<u64, Fate>,
-    stored: Vec<Sent>,
-    /// Places in `stored` before which another numbering or a pause lies.
-    breaks: Vec<usize>,
-    pause_between: bool,
-    received: u64,
-    late: u64,
-    duplicate: u64,
-    conflict: u64,
-    refused: u64,
-    paused: u64,
-    missing: u64,
-    missing_in_pauses: u64,
-}
-
-#[derive(Debug, PartialEq)]
-enum Outcome {
-    Stored,
-    Waiting,
-    Duplicate,
-    Conflict,
-    Late,
-}
-
-impl Model {
-    /// Lets everything go ahead whose turn it is.
-    fn advance(&mut self, now: Duration) {
-        loop {
-            self.waiting.sort_by_key(|&(number, ..)| number);
-            let Some(&(lowest, ..)) = self.waiting.first() else { return };
-            let bytes: usize = self.waiting.iter().map(|(.., sent)| sent.as_ref().map_or(0, weight)).sum();
-            let expired = self.waiting.iter().any(|&(_, arrived, _)| arrived + WINDOW <= now);
-            let overflow = self.waiting.len() > MAX_REORDER_FRAMES || bytes > MAX_REORDER_BYTES;
-            if lowest != self.next && !expired && !overflow {
-                return;
-            }
-            self.release_lowest();
-        }
-    }
-
-    fn release_lowest(&mut self) {
-        let (number, _, sent) = self.waiting.remove(0);
-        let missing = number - self.next;
-        if self.pause_between {
-            self.missing_in_pauses += missing;
-        } else {
-            self.missing += missing;
-        }
-        self.settle(number, sent);
-    }
-
-    fn release_all(&mut self) {
-        self.waiting.sort_by_key(|&(number, ..)| number);
-        while !self.waiting.is_empty() {
-            self.release_lowest();
-        }
-    }
-
-    fn settle(&mut self, number: u64, sent: Option<Sent>) {
-        let fate = match sent {
-            Some(sent) => {
-                if std::mem::take(&mut self.pause_between) {
-                    self.breaks.push(self.stored.len());
-                }
-                self.stored.push(sent);
-                Fate::Stored(self.stored.len() - 1)
-            }
-            None => Fate::Not,
-        };
-        self.fates.insert(number, fate);
-        self.next = number + 1;
-    }
-
-    fn assign(&self, number: Option<u64>) -> Option<u64> {
-        let number = number.or(self.highest.map_or(Some(0), |highest| highest.checked_add(1)))?;
-        (number <= Recorder::MAX_NUMBER).then_some(number)
-    }
-
-    /// Takes a number with its frame, or with none if it is settled without one.
-    fn push(&mut self, now: Duration, number: u64, sent: Option<Sent>) -> Outcome {
-        if self.first.is_none() {
-            self.first = Some(number);
-            self.next = number;
-        }
-        let waits = self.waiting.iter().find(|&&(n, ..)| n == number).map(|(.., sent)| sent);
-        let known = match (waits, self.fates.get(&number)) {
-            (Some(waits), _) => Some(waits.as_ref()),
-            (None, Some(Fate::Stored(place))) => Some(Some(&self.stored[*place])),
-            (None, Some(Fate::Not)) => Some(None),
-            (None, None) if number < self.next => Some(None),
-            (None, None) => None,
-        };
-        if let Some(known) = known {
-            return match (known, &sent) {
-                (Some(known), Some(sent)) if content(known) == content(sent) => Outcome::Duplicate,
-                (Some(_), Some(_)) => Outcome::Conflict,
-                _ => Outcome::Late,
-            };
-        }
-        self.highest = self.highest.max(Some(number));
-        let stores = number == self.next;
-        if stores {
-            self.settle(number, sent);
-        } else {
-            self.waiting.push((number, now, sent));
-        }
-        self.advance(now);
-        if stores { Outcome::Stored } else { Outcome::Waiting }
-    }
-
-    fn settled_through(&self) -> Option<u64> {
-        self.first?;
-        self.next.checked_sub(1).filter(|_| !self.fates.is_empty())
-    }
-
-    fn start_numbering(&mut self) {
-        self.release_all();
-        self.breaks.push(self.stored.len());
-        self.first = None;
-        self.highest = None;
-        self.fates.clear();
-    }
-}
-
-fn content(sent: &Sent) -> (Timestamp, &PoseData, Option<&Bytes>) {
-    (sent.frame.timestamp, &sent.frame.pose_data, sent.frame.image.as_ref())
-}
-
-fn weight(sent: &Sent) -> usize {
-    let pose = &sent.frame.pose_data;
-    160 + 4 * (pose.values.len() + pose.track_ids.len()) + sent.frame.image.as_ref().map_or(0, Bytes::len)
+    let start = prop_oneof![Just(0), 0..40_usize];
+    (prop::collection::vec((tick, op()), 0..200), start, 0..2_000_u64, ends).prop_map(
+        |(mut ops, start, pre_roll_ms, status)| {
+            ops.insert(start.min(ops.len()), (5, Op::Start { pre_roll_ms }));
+            ops.push((5, Op::End(status)));
+            ops
+        },
+    )
 }
 
 fn skeleton() -> Skeleton {
@@ -268,6 +135,8 @@ struct Sim {
     polled: usize,
     acknowledged: Option<u64>,
     saw_person: bool,
+    /// What came before the recording; none once it goes on.
+    earlier: Option<PreRoll>,
 }
 
 impl Sim {
@@ -293,6 +162,54 @@ impl Sim {
             polled: 0,
             acknowledged: None,
             saw_person: false,
+            earlier: Some(PreRoll::new(Duration::from_secs(1), PRE_ROLL_BYTES)),
+        }
+    }
+
+    fn start(&mut self, pre_roll: Duration) {
+        let Some(mut earlier) = self.earlier.take() else { return };
+        let kept = earlier.take(self.now, pre_roll);
+        assert!(matches!(kept.first(), None | Some(Earlier::Frame(_))), "a frame comes first");
+        kept.into_iter().for_each(|came| self.come(came));
+        self.recorder.mark_started(self.now).unwrap();
+    }
+
+    /// Hands in what came, to the recorder or to what is kept for it.
+    fn come(&mut self, came: Earlier) {
+        if let Some(earlier) = &mut self.earlier {
+            earlier.push(self.now, came);
+            assert!(earlier.bytes() <= PRE_ROLL_BYTES, "memory is bounded");
+            return;
+        }
+        match came {
+            Earlier::Frame(frame) => self.send(frame),
+            Earlier::Dropped { first, last, cause } => self.drop_numbers(first, last, &cause),
+            Earlier::Refused { number, code } => self.refuse(number, code),
+        }
+    }
+
+    fn refuse(&mut self, number: Option<u64>, code: &'static str) {
+        self.recorder.refuse(self.now, number, code).unwrap();
+        self.model.received += 1;
+        let numbered = number.filter(|&n| n <= Recorder::MAX_NUMBER);
+        self.model.without_number += u64::from(numbered.is_none());
+        match numbered.map(|number| self.model.push(self.now, number, None)) {
+            Some(Outcome::Late) => self.model.late += 1,
+            _ => self.model.refused += 1,
+        }
+    }
+
+    fn drop_numbers(&mut self, first: u64, last: u64, cause: &str) {
+        if self.recorder.is_full() {
+            let turned_away = self.recorder.drop_numbers(self.now, first, last, cause);
+            let is_range = first <= last && last <= Recorder::MAX_NUMBER;
+            assert_eq!(matches!(turned_away, Err(CommandError::NotPolled { .. })), is_range);
+            self.poll();
+        }
+        match self.recorder.drop_numbers(self.now, first, last, cause) {
+            Ok(()) => self.model.drop_numbers(self.now, first..=last, cause),
+            Err(CommandError::BadRange { .. }) => assert!(first > last || last > Recorder::MAX_NUMBER),
+            Err(refusal) => panic!("{first} to {last}: {refusal}"),
         }
     }
 
@@ -313,20 +230,28 @@ impl Sim {
                     image: (image > 0).then(|| vec![b'a' + (self.history.len() % 26) as u8; image].into()),
                 };
                 self.history.push(frame.clone());
-                self.send(frame);
+                self.last_number = number.filter(|_| self.earlier.is_some()).unwrap_or(self.last_number);
+                self.come(Earlier::Frame(frame));
             }
             Op::Repeat { ago } => match self.history.len().checked_sub(ago + 1) {
-                Some(place) => self.send(self.history[place].clone()),
+                Some(place) => self.come(Earlier::Frame(self.history[place].clone())),
                 None => self.poll(),
             },
             Op::Refuse { offset } => {
                 let number = offset.map(|offset| self.last_number.saturating_add_signed(offset));
-                self.recorder.refuse(self.now, number, "bad_json").unwrap();
-                self.model.received += 1;
-                let numbered = number.filter(|&n| n <= Recorder::MAX_NUMBER);
-                match numbered.map(|number| self.model.push(self.now, number, None)) {
-                    Some(Outcome::Late) => self.model.late += 1,
-                    _ => self.model.refused += 1,
+                self.come(Earlier::Refused { number, code: "bad_json" });
+            }
+            Op::Drop { offset, count, cause } => {
+                let first = self.last_number.saturating_add_signed(offset);
+                let last = first.saturating_add(count).saturating_sub(1);
+                self.come(Earlier::Dropped { first, last, cause: cause.into() });
+            }
+            Op::Start { pre_roll_ms } => self.start(Duration::from_millis(pre_roll_ms)),
+            // Nothing is recorded yet, and another publisher's frames would be no pre-roll.
+            _ if self.earlier.is_some() => {
+                if matches!(op, Op::NewNumbering) {
+                    self.earlier.as_mut().unwrap().clear();
+                    self.last_number = 500;
                 }
             }
             Op::Pause => {
@@ -398,13 +323,17 @@ impl Sim {
         model.received += 1;
         let Some(number) = model.assign(frame.number) else {
             model.refused += 1;
+            model.without_number += 1;
             assert!(matches!(outcome, Err(FrameRefusal::NumberTooHigh { .. })));
             return;
         };
         if self.recorder.status() == SessionStatus::Paused {
             self.last_number = number;
-            // What is known already came before the pause, or is sent again in it.
-            if matches!(model.push(self.now, number, None), Outcome::Late) {
+            // What is known already came before the pause, or is sent again in it; or it comes too late in any case.
+            if model.is_given_up(number) {
+                model.late += 1;
+                assert_eq!(outcome, Err(FrameRefusal::Late { number }));
+            } else if matches!(model.push(self.now, number, None), Outcome::Late) {
                 model.duplicate += 1;
                 assert_eq!(outcome, Ok(Accepted::Duplicate { number }));
             } else {
@@ -421,6 +350,7 @@ impl Sim {
                 model.late += 1;
             } else {
                 model.refused += 1;
+                model.without_number += u64::from(!numbered);
             }
             assert!(["non_finite", "too_large", "out_of_range"].contains(&outcome.unwrap_err().code()));
             return;
@@ -536,10 +466,18 @@ impl Sim {
             report.stored + report.late + report.duplicate + report.conflict + refused + report.paused;
         assert_eq!(report.received, counted, "every frame is counted once");
         assert!(report.clock_jumps >= jumps);
+        assert_eq!(report.sent, model.sent(), "every number has a cause");
+        assert_eq!(report.dropped, model.dropped);
         let markers = self.batches.iter().flat_map(|batch| &batch.markers);
-        let missing: u64 =
-            markers.clone().filter(|m| m.kind == MarkerKind::Gap).map(|m| m.count.unwrap_or_default()).sum();
-        assert_eq!(missing, report.missing, "every missing number is in a gap");
+        let mut lost: BTreeMap<String, u64> = report.dropped.clone();
+        lost.extend((report.missing > 0).then(|| ("missing".to_owned(), report.missing)));
+        let mut told = BTreeMap::new();
+        for gap in markers.clone().filter(|marker| marker.kind == MarkerKind::Gap) {
+            *told.entry(gap.cause.clone().unwrap()).or_default() += gap.count.unwrap();
+        }
+        assert_eq!(told, lost, "every lost number is in a gap of its cause");
+        let started = markers.clone().filter(|marker| marker.kind == MarkerKind::Started).count();
+        assert_eq!(started, 1, "the start is marked");
         let marked = markers.filter(|m| m.kind == MarkerKind::ClockJump).count();
         assert_eq!(marked as u64, report.clock_jumps);
         let skeletons = self.batches.iter().filter(|batch| batch.skeleton.is_some()).count();

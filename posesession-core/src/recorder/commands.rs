@@ -24,6 +24,8 @@ impl Recorder {
         last: u64,
         cause: &str,
     ) -> Result<(), CommandError> {
+        // Who asked whether it is full before is not turned away for what goes ahead just now.
+        let was_full = self.is_full();
         self.advance(now);
         self.expect_live("drop frames")?;
         let is_word = cause.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -34,7 +36,7 @@ impl Recorder {
         {
             return Err(CommandError::BadRange { first, last });
         }
-        if self.is_full() {
+        if was_full {
             return Err(CommandError::NotPolled { bytes: self.assembly.closed_bytes() });
         }
         for (first, number) in self.numbering.unknown_in(first, last) {

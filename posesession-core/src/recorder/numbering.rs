@@ -79,6 +79,8 @@ struct Settled {
     first: u64,
     last: u64,
     content: Option<u32>,
+    /// Whether nothing had come of them when they were given up.
+    is_missing: bool,
 }
 
 impl<T> Numbering<T> {
@@ -132,6 +134,13 @@ impl<T> Numbering<T> {
     /// Returns whether a number is settled, waits, or lies before the first one.
     pub(super) fn is_known(&self, number: u64) -> bool {
         self.next.is_some_and(|next| number < next) || self.place_of(number).is_ok()
+    }
+
+    /// Returns whether a number was given up before anything came of it, or lies before the first one.
+    pub(super) fn is_given_up(&self, number: u64) -> bool {
+        let index = self.settled.partition_point(|s| s.last < number);
+        let is_missing = |s: &Settled| s.first <= number && s.is_missing;
+        self.next.is_some() && (number < self.first || self.settled.get(index).is_some_and(is_missing))
     }
 
     /// Returns whether a frame of a higher number came before.
@@ -228,9 +237,9 @@ impl<T> Numbering<T> {
     fn release(&mut self, held: Held<T>, next: u64) -> Released<T> {
         let (first, number) = (held.first, held.number);
         if first > next {
-            self.remember(Settled { first: next, last: first - 1, content: None });
+            self.remember(Settled { first: next, last: first - 1, content: None, is_missing: true });
         }
-        self.remember(Settled { first, last: number, content: held.content });
+        self.remember(Settled { first, last: number, content: held.content, is_missing: false });
         self.next = Some(number + 1);
         Released { missing_before: first - next, held }
     }
@@ -239,6 +248,7 @@ impl<T> Numbering<T> {
         if settled.content.is_none()
             && let Some(last) = self.settled.back_mut()
             && last.content.is_none()
+            && last.is_missing == settled.is_missing
         {
             last.last = settled.last;
             return;

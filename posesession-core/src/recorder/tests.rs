@@ -239,6 +239,20 @@ fn settled_numbers_are_acknowledged_though_there_is_nothing_to_store() {
 }
 
 #[test]
+fn a_frame_that_was_given_up_is_late_in_a_pause_too() {
+    let mut sim = Sim::new();
+    sim.send_all([0, 2]);
+    sim.recorder.pause(sim.now).unwrap();
+    assert_eq!(sim.send(1), Err(FrameRefusal::Late { number: 1 }), "it is not stored: its sender is told");
+    assert_eq!(sim.send(2), Ok(Accepted::Duplicate { number: 2 }));
+    assert_eq!(sim.send(3), Ok(Accepted::Paused { number: 3 }));
+    assert_eq!(sim.send(3), Ok(Accepted::Duplicate { number: 3 }), "it is sent again, and was told before");
+    let report = sim.recorder.report();
+    assert_eq!((report.missing, report.late, report.duplicate, report.paused), (1, 1, 2, 1));
+    assert_eq!(report.sent, 4);
+}
+
+#[test]
 fn time_stands_still_while_paused() {
     let mut sim = Sim::new();
     sim.send_all([0, 1, 2]);
