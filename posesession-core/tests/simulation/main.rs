@@ -8,6 +8,7 @@
 
 mod dice;
 mod store;
+mod books;
 mod server;
 mod client;
 mod world;

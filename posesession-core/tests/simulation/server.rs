@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use posesession_core::{
-    Accepted, Batch, FrameRefusal, IncomingFrame, PoseData, Recorder, RecorderConfig, SessionStatus, Skeleton,
+    Accepted, Batch, CommandError, FrameRefusal, IncomingFrame, PoseData, Recorder, RecorderConfig,
+    SessionStatus, Skeleton,
 };
 
+use super::books::Books;
 use super::client::{Said, Told};
 use super::dice::mix;
 use super::store::{Fenced, Store};
@@ -50,6 +52,7 @@ pub(crate) struct Server {
     pub(crate) frame: IncomingFrame,
     /// The frame that was just refused for coming late, or in a pause.
     pub(crate) refused: Option<u64>,
+    pub(crate) books: Books,
 }
 
 impl Server {
@@ -66,6 +69,7 @@ impl Server {
         let mut history = term;
         mix(&mut history, point.frame_count);
         mix(&mut history, durable.map_or(u64::MAX, |number| number));
+        let books = Books::new(point.frame_count, durable);
         let mut recorder = Recorder::reopen(point, config).unwrap();
         recorder.set_skeleton(skeleton.clone()).unwrap();
         Self {
@@ -83,6 +87,7 @@ impl Server {
                 image: None,
             },
             refused: None,
+            books,
         }
     }
 
@@ -108,7 +113,9 @@ impl Server {
                 values.clear();
                 #[expect(clippy::cast_precision_loss, reason = "numbers are below 2^24")]
                 values.extend([client as f32, number as f32]);
-                match self.recorder.handle_frame(now, &mut self.frame) {
+                let taken = self.recorder.handle_frame(now, &mut self.frame);
+                self.books.hear_frame(number, &taken);
+                match taken {
                     Ok(Accepted::Paused { .. }) | Err(FrameRefusal::Late { .. }) => {
                         self.refused = Some(number);
                     }
@@ -122,10 +129,20 @@ impl Server {
                 None
             }
             Said::Dropped { first, last } => {
+                // What is overdue is given up first.
+                self.poll(now);
+                let before = self.recorder.settled_through();
+                match self.recorder.drop_numbers(now, first, last, "overflow") {
+                    Ok(()) => {}
+                    Err(CommandError::WrongStatus { .. }) => {
+                        return Some(Told::Ended { stored_through: self.durable });
+                    }
+                    Err(refusal) => panic!("{first} to {last} can't be dropped: {refusal}"),
+                }
+                // One that came before it was dropped keeps its place.
                 for number in first..=last {
                     mix(&mut self.history, number << 4 | 8);
-                    // One that came before it was dropped keeps its place.
-                    let _ended = self.recorder.refuse(now, Some(number), "overflow");
+                    self.books.hear_dropped(number, before);
                 }
                 self.poll(now);
                 None
@@ -155,6 +172,7 @@ impl Server {
             }
             mix(&mut self.history, 1 << 40);
             self.recorder.new_numbering(now).unwrap();
+            self.books.start_numbering();
             self.poll(now);
             self.waiting.push_back(Waiting::Publisher(client));
             self.publisher = client;
@@ -209,8 +227,16 @@ impl Server {
 
     pub(crate) fn finish(&mut self, now: Duration) {
         self.recorder.finish(now).unwrap();
+        self.books.check(&self.recorder.report());
         self.poll(now);
         self.waiting.push_back(Waiting::Finish);
+    }
+
+    /// Ends the recording as it is, and checks its report.
+    pub(crate) fn interrupt(&mut self, now: Duration) {
+        let _ended_before = self.recorder.interrupt(now);
+        self.books.check(&self.recorder.report());
+        self.poll(now);
     }
 
     pub(crate) fn fingerprint(&self, into: &mut u64) {

@@ -8,11 +8,11 @@
 //! - Telling everything again changes nothing.
 //! - After a take-over, no frame of the one who was put out is stored.
 
+mod ending;
+
 use std::time::Duration;
 
-use posesession_core::{
-    IncomingFrame, Overflow, QualityReport, RecorderConfig, Skeleton, Timestamp, UnackedLimits,
-};
+use posesession_core::{Overflow, QualityReport, RecorderConfig, Skeleton, Timestamp, UnackedLimits};
 
 use super::client::{Client, Said, Told};
 use super::dice::mix;
@@ -270,15 +270,16 @@ impl World {
         for client in &mut self.clients {
             client.cut(0);
         }
-        self.ghosts = vec![server];
+        for mut exorcised in std::mem::replace(&mut self.ghosts, vec![server]) {
+            exorcised.interrupt(self.now);
+        }
     }
 
     fn haunt(&mut self) {
         for mut ghost in std::mem::take(&mut self.ghosts) {
             let before = missing(&ghost.recorder.report());
-            let _ended_before = ghost.recorder.interrupt(self.now);
+            ghost.interrupt(self.now);
             self.missing += missing(&ghost.recorder.report()) - before;
-            ghost.poll(self.now);
             if self.settings.planted == Planted::TermIgnored {
                 ghost.term = self.store.term;
             }
@@ -402,56 +403,6 @@ impl World {
         while self.server.as_ref().is_some_and(|server| !server.waiting.is_empty()) {
             self.step(Step::Commit);
         }
-    }
-
-    fn check_all(&mut self) {
-        let mut missing_now = self.missing;
-        if let Some(server) = &self.server {
-            let report = server.recorder.report();
-            missing_now += missing(&report);
-            assert_eq!(report.conflict, 0, "the same number has the same content");
-            let refused: u64 = report.refused.values().sum();
-            let sum =
-                report.stored + report.late + report.duplicate + report.conflict + report.paused + refused;
-            assert_eq!(report.received, sum, "every frame is counted once");
-        }
-        let unexplained: u64 = self.ledgers.iter().map(|ledger| ledger.unexplained).sum();
-        assert!(unexplained <= missing_now, "{unexplained} frames are missing, {missing_now} are counted");
-        for client in 0..2 {
-            if !self.clients[client].is_out && !self.ledgers[client].is_put_out {
-                let acked = self.clients[client].acked.map_or(0, |acked| self.place(client, acked) + 1);
-                assert_eq!(acked, self.ledgers[client].stored.len(), "all frames of {client} are settled");
-            }
-        }
-        self.tell_again();
-    }
-
-    /// Tells the server everything again, and then the same numbers with something else.
-    fn tell_again(&mut self) {
-        let Some(server) = &mut self.server else { return };
-        if !server.recorder.status().is_live() {
-            return;
-        }
-        let (publisher, first) = (server.publisher, self.clients[server.publisher].first);
-        let Some(acked) = self.clients[publisher].acked else { return };
-        let connection = server.connection.unwrap_or_default();
-        let stored = self.store.frames.len();
-        for later in [0, 1] {
-            for (number, taken_at) in (first..=acked).zip(&self.ledgers[publisher].taken_at) {
-                let said = Said::Frame { number, taken_at: taken_at.plus_micros(later) };
-                if later == 0 {
-                    server.hear(self.now, publisher, connection, said, Planted::Nothing);
-                } else {
-                    let mut other =
-                        IncomingFrame { timestamp: taken_at.plus_micros(1), ..server.frame.clone() };
-                    other.number = Some(number);
-                    let _refused = server.recorder.handle_frame(self.now, &mut other);
-                }
-            }
-        }
-        self.step(Step::Wait(600));
-        self.commit_all();
-        assert_eq!(self.store.frames.len(), stored, "telling it again changes nothing");
     }
 
     /// Returns what tells this state from others: all that anything to come depends on.
