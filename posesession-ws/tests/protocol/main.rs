@@ -7,6 +7,7 @@ mod frames;
 mod parties;
 mod recording;
 mod resuming;
+mod rivals;
 mod streaming;
 mod replaying;
 mod reading;

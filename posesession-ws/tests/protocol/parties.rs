@@ -282,8 +282,10 @@ async fn a_publisher_restarted_with_new_numbers_goes_on_in_the_same_session() {
     drop(old);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut new = house.connect().await;
-    let published = new.ask(json!({ "type": "publish", "publisher": "run-2" })).await;
-    assert_eq!(published["type"], "ok", "its predecessor is gone: {published}");
+    let mut publish = json!({ "type": "publish", "publisher": "run-2" });
+    assert_eq!(new.ask(publish.clone()).await["code"], "stream_busy", "its predecessor may come back");
+    publish["take_over"] = json!(true);
+    assert_eq!(new.ask(publish).await["type"], "ok");
     for n in 0..2 {
         new.frame(n).await;
     }

@@ -50,6 +50,8 @@ struct Publisher {
     /// The connection; it may be gone while its recording waits for it.
     peer: Peer,
     name: String,
+    /// Whether it chose its name, by which it can come back.
+    is_named: bool,
     /// When its connection was lost.
     lost_at: Option<Duration>,
 }

@@ -31,16 +31,15 @@ impl StreamActor {
             (Some(_), None) => mine,
             (None, _) => false,
         };
-        let busy = self.publisher.as_ref().is_some_and(|publisher| publisher.lost_at.is_none());
-        if busy && !same && !mine && !take_over {
-            let message = "another publisher sends poses to this stream; `take_over` puts it out";
-            return Err(ProtocolError::new(ErrorCode::StreamBusy, message));
+        if !(same || take_over) {
+            self.check_free_for(&peer)?;
         }
         if let Some(skeleton) = skeleton {
             self.declare(skeleton)?;
         } else if !same && self.recording.is_none() {
             self.skeleton = None;
         }
+        let is_named = name.is_some() || (same && self.publisher.as_ref().is_some_and(|its| its.is_named));
         let name = name.unwrap_or_else(|| match &self.publisher {
             Some(publisher) if same => publisher.name.clone(),
             // Of a name that it doesn't choose itself, nobody can say later that it is his.
@@ -48,7 +47,7 @@ impl StreamActor {
         });
         self.hand_numbers_over(&name, same).await?;
         self.fps = fps.or(self.fps);
-        self.install(peer, name.clone());
+        self.install(peer, name.clone(), is_named);
         let mut facts = Map::new();
         facts.insert("stream".to_owned(), json!(&*self.name));
         facts.insert("publisher".to_owned(), json!(name));
@@ -57,6 +56,22 @@ impl StreamActor {
             facts.insert("stored_through".to_owned(), json!(recording.stored_through));
         }
         Ok(ok_answer(facts))
+    }
+
+    /// Checks that no other connection publishes, and that no publisher is waited for: what it sends again under its name would
+    /// be taken for new once another one has published. One without a name of its own can't come back, so nobody waits for it.
+    pub(super) fn check_free_for(&self, peer: &Peer) -> Result<(), ProtocolError> {
+        let message = match &self.publisher {
+            Some(publisher) if publisher.peer.id == peer.id => return Ok(()),
+            Some(Publisher { lost_at: None, .. }) => {
+                "another publisher sends poses to this stream; `take_over` puts it out"
+            }
+            Some(Publisher { is_named: true, .. }) if self.recording.is_some() => {
+                "the recording waits for another publisher to come back; `take_over` shuts it out"
+            }
+            _ => return Ok(()),
+        };
+        Err(ProtocolError::new(ErrorCode::StreamBusy, message))
     }
 
     /// Lets the recording, if there is one, go on with the numbers of a publisher: the same as before, or another one.
@@ -88,7 +103,7 @@ impl StreamActor {
         }
     }
 
-    pub(super) fn install(&mut self, peer: Peer, name: String) {
+    pub(super) fn install(&mut self, peer: Peer, name: String, is_named: bool) {
         let comes_back =
             self.publisher.as_ref().is_some_and(|old| old.name == name && old.peer.id != peer.id);
         if let Some(recording) = self.recording.as_mut().filter(|_| comes_back) {
@@ -102,7 +117,7 @@ impl StreamActor {
                 &ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name),
             );
         }
-        self.set_publisher(Some(Publisher { peer, name, lost_at: None }));
+        self.set_publisher(Some(Publisher { peer, name, is_named, lost_at: None }));
     }
 
     pub(super) fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {

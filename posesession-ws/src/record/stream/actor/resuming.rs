@@ -14,10 +14,8 @@ impl StreamActor {
     pub(super) async fn resume_session(&mut self, peer: Peer, resume: ResumeSession) -> Answer {
         let ResumeSession { session_id, publisher: name, take_over, .. } = resume;
         let same = self.publisher.as_ref().is_some_and(|publisher| publisher.name == name);
-        let busy = self.publisher.as_ref().is_some_and(|p| p.lost_at.is_none() && p.peer.id != peer.id);
-        if busy && !same && !take_over {
-            let message = "another publisher sends poses to this stream; `take_over` puts it out";
-            return Err(ProtocolError::new(ErrorCode::StreamBusy, message));
+        if !(same || take_over) {
+            self.check_free_for(&peer)?;
         }
         match self.recording.as_ref().map(|recording| recording.id) {
             Some(recorded) if recorded == session_id => self.hand_numbers_over(&name, same).await?,
@@ -28,7 +26,7 @@ impl StreamActor {
             }
             None => self.reopen(session_id, &name, take_over).await?,
         }
-        self.install(peer, name);
+        self.install(peer, name, true);
         let Some(recording) = &self.recording else {
             return Err(ProtocolError::new(ErrorCode::NoRecording, "the recording has ended meanwhile"));
         };
