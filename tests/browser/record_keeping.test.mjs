@@ -27,6 +27,9 @@ async function record(page) {
   return (await state(page)).sessionId;
 }
 
+/** @param {Page} page */
+const notice = (page) => page.locator("#notice").textContent();
+
 /**
  * Looks at the page on a desk and on a phone.
  * @param {Page} page
@@ -175,6 +178,39 @@ describe("what is recorded is kept, or it is said", { timeout: 900_000 }, () => 
       await page.reload();
       await waitForState(page, { ...LIVE, cutOff: "0" });
       await page.close();
+    } finally {
+      cable.stop();
+    }
+  });
+
+  test("of two pages one finishes what a third has left, and the other keeps off its stream meanwhile", async () => {
+    const cable = await Cable.to(server);
+    try {
+      const page = await browser.open(`${cable.address}/pose_realtime.html`);
+      await waitForState(page, LIVE);
+      const id = await record(page);
+      cable.pull();
+      await waitForNumber(page, "unackedFrames", 40);
+      await page.goto("about:blank");
+      cable.plug();
+      const first = await browser.open(`${cable.address}/pose_realtime.html`);
+      await waitForState(first, { cutOff: "1", connection: "open" });
+      const second = await browser.open(`${cable.address}/pose_realtime.html`);
+      await waitForState(second, { cutOff: "0", connection: "open", source: "camera" });
+      await second.locator("#take-over").waitFor();
+      assert.match((await notice(second)) ?? "", /has a recording of it to finish/);
+      assert.equal((await state(second)).state, "live", "the second page goes on with the recording of the first");
+      await first.click("#upload");
+      await waitForState(first, { cutOff: "0" });
+      const { status, report } = await server.json(`/api/sessions/${id}`);
+      assert.equal(status, "completed");
+      assertAllCounted(report);
+      assert.equal(report.missing, 0);
+      assert.deepEqual(report.dropped, {});
+      await first.close();
+      await second.click("#take-over");
+      await second.locator("#record:enabled").waitFor();
+      for (const one of [page, second]) await one.close();
     } finally {
       cable.stop();
     }

@@ -23,6 +23,8 @@ import { Emitter } from "./emitter.js";
 export const FRAME = 0;
 export const VIDEO = 1;
 const DATABASE = "posesession";
+/** What a recording's lock is named, before the recording's id. */
+const LOCK = "posesession.kept.";
 /** What is acknowledged sooner is never written. */
 const WRITE_AFTER_MS = 300;
 /** What found no room is tried again, in pieces that cost little when there is still none. */
@@ -39,6 +41,8 @@ const OPENED_MS = 5000;
  */
 export class KeptRecordings {
   #database;
+  /** Of this page. @type {Set<string>} */
+  #owned = new Set();
 
   /** @param {IDBDatabase} database */
   constructor(database) {
@@ -78,6 +82,7 @@ export class KeptRecordings {
    * @returns {KeptRecording}
    */
   begin(facts) {
+    this.#owned.add(facts.session_id);
     return new KeptRecording(this.#database, facts, own(facts.session_id));
   }
 
@@ -93,12 +98,27 @@ export class KeptRecordings {
   }
 
   /**
+   * Tells whether another page of this browser has a recording of a stream to finish: whoever publishes there meanwhile shuts it out.
+   * @param {string} stream
+   * @returns {Promise<boolean>}
+   */
+  async isElsewhere(stream) {
+    const { held = [] } = (await globalThis.navigator?.locks?.query()) ?? {};
+    const others = held.map(({ name = "" }) => name).filter((name) => name.startsWith(LOCK) && !this.#owned.has(name.slice(LOCK.length)));
+    if (others.length === 0) return false;
+    /** @type {KeptFacts[]} */
+    const all = await answerOf(this.#database.transaction("recordings").objectStore("recordings").getAll());
+    return all.some((facts) => facts.stream === stream && others.includes(LOCK + facts.session_id));
+  }
+
+  /**
    * @param {KeptFacts} facts
    * @returns {Promise<LeftRecording | null>} null: another page has it, or has finished it meanwhile
    */
   async #takeOver({ session_id: id }) {
     const release = await own(id);
     if (!release) return null;
+    this.#owned.add(id);
     const transaction = this.#database.transaction(["recordings", "messages"]);
     const [facts, messages] = await Promise.all([
       answerOf(/** @type {IDBRequest<KeptFacts | undefined>} */ (transaction.objectStore("recordings").get(id))),
@@ -298,7 +318,7 @@ function own(sessionId) {
   if (!locks) return Promise.resolve(() => {});
   return new Promise((resolve) => {
     const held = () => new Promise((release) => resolve(() => release(undefined)));
-    locks.request(`posesession.kept.${sessionId}`, { signal: AbortSignal.timeout(OWNED_MS) }, held).catch(() => resolve(null));
+    locks.request(LOCK + sessionId, { signal: AbortSignal.timeout(OWNED_MS) }, held).catch(() => resolve(null));
   });
 }
 

@@ -130,6 +130,22 @@ test("a long backlog is written in pieces, in order", async () => {
   kept.end();
 });
 
+/**
+ * Runs `action` in a browser whose locks are these.
+ * @param {object} locks
+ * @param {() => Promise<void>} action
+ */
+async function withLocks(locks, action) {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks } });
+  try {
+    await action();
+  } finally {
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else Reflect.deleteProperty(globalThis, "navigator");
+  }
+}
+
 test("what another page finishes while this one waits for it is not left", async () => {
   /** @type {(() => void)[]} */
   const waiting = [];
@@ -142,19 +158,42 @@ test("what another page finishes while this one waits for it is not left", async
   kept.put(FRAME, 0, new ArrayBuffer(1));
   kept.flush();
   await written();
-  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks } });
-  try {
+  await withLocks(locks, async () => {
     const left = (await KeptRecordings.open())?.left();
     await written();
     kept.end();
     await written();
     for (const letGo of waiting) letGo();
     assert.equal((await left)?.find(({ facts: { session_id: id } }) => id === "g"), undefined);
-  } finally {
-    if (before) Object.defineProperty(globalThis, "navigator", before);
-    else Reflect.deleteProperty(globalThis, "navigator");
-  }
+  });
+});
+
+test("a page's own recordings are not elsewhere, those that another page holds are, by stream; over, their lock is let go", async () => {
+  /** @type {Set<string>} */
+  const held = new Set();
+  const locks = {
+    query: async () => ({ held: [...held].map((name) => ({ name })) }),
+    /** @param {string} name @param {object} _options @param {() => Promise<unknown>} holding */
+    request: async (name, _options, holding) => {
+      held.add(name);
+      await holding();
+      held.delete(name);
+    },
+  };
+  await withLocks(locks, async () => {
+    const mine = await KeptRecordings.open();
+    const others = await KeptRecordings.open();
+    const recording = mine?.begin(facts("h"));
+    recording?.flush();
+    await written();
+    assert.equal(await mine?.isElsewhere("default"), false);
+    assert.equal(await others?.isElsewhere("default"), true);
+    assert.equal(await others?.isElsewhere("another"), false);
+    recording?.end();
+    await written();
+    assert.equal(held.size, 0);
+    assert.equal(await others?.isElsewhere("default"), false);
+  });
 });
 
 test("a database that never answers is not waited for", async (context) => {

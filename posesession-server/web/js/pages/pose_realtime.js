@@ -97,7 +97,7 @@ live.on("change", (change) => {
   } else if (change === "flowing" && source) {
     void attempt(() => recording.resumeSession(source));
   } else if (change === "busy") {
-    showNotice(`Another program already sends poses to the stream “${source?.stream}”. Take it over, watch it as a remote stream, or choose another name.`, "problem");
+    showNotice(`Another program already sends poses to the stream “${source?.stream}”, or has a recording of it to finish. Take it over, watch it as a remote stream, or choose another name.`, "problem");
   } else if (change === "taken") {
     const recorded = recording.isUnderWay ? "From now on its poses are recorded instead of this camera's." : "This camera's poses do not reach it any more.";
     recording.release();

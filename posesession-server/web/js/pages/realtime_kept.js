@@ -39,6 +39,14 @@ export function keepIn(facts) {
   return begun;
 }
 
+/**
+ * Tells whether another page of this browser has a recording of a stream to finish.
+ * @param {string} stream
+ */
+export async function isKeptElsewhere(stream) {
+  return (await kept?.isElsewhere(stream).catch(() => false)) ?? false;
+}
+
 /** What the browser does not keep over a reload, and what follows from it. */
 const KEEPS = {
   all: "",

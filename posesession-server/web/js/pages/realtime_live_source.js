@@ -3,6 +3,7 @@
 
 import { Emitter } from "../emitter.js";
 import { PosesessionError } from "../errors.js";
+import { isKeptElsewhere } from "./realtime_kept.js";
 import { CameraSource, RemoteSource } from "./realtime_sources.js";
 
 /**
@@ -122,6 +123,10 @@ export class LiveSource extends Emitter {
     if (!source || !this.#ready || !this.#client.isConnected || (this.isHeld && source.kind === "camera")) return;
     this.#attached = true;
     try {
+      if (source.kind === "camera" && !options.take_over && (await isKeptElsewhere(source.stream))) {
+        throw new PosesessionError("stream_busy", "another page has a recording of this stream to finish");
+      }
+      if (this.#source !== source || !this.#client.isConnected) return;
       await source.attach(options);
     } catch (error) {
       if (!(error instanceof PosesessionError) || error.code !== "stream_busy") throw error;
