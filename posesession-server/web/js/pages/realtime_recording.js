@@ -89,7 +89,7 @@ export class Recording extends Emitter {
       const options = { name, description, metadata, stream: source.stream, video, ...(pre_roll > 0 ? { pre_roll } : {}) };
       const { session_id: id, pre_roll: taken } = await this.#client.startRecording(options);
       this.#adopt(id, "recording");
-      if (pre_roll > 0) this.emit("note", `The recording begins ${(taken ?? 0).toFixed(1)} s before.`);
+      if (pre_roll > 0) this.emit("note", `It begins ${(taken ?? 0).toFixed(1)} s before the start.`);
     } catch (error) {
       if (!(error instanceof PosesessionError) || error.code !== "already_recording") throw error;
       this.#adopt(String(error.details.session_id), "recording");
