@@ -93,6 +93,7 @@ async fn a_crash_at_any_place_takes_nothing_that_was_acknowledged() {
             program.kill().await;
         }
     }
+    assert!(frames > 100 * crashes, "they streamed: {frames} frames");
     println!(
         "proof: crash points: {crashes} crashes at {} places, {frames} acknowledged frames, all there (seed {seed})",
         PLACES.len()
@@ -101,8 +102,13 @@ async fn a_crash_at_any_place_takes_nothing_that_was_acknowledged() {
 
 /// Streams to a server until it is dead; if it doesn't die of so much, it is asked to stop, and dies then.
 async fn stream_until_crashed(child: Command, rounds: usize) -> Vec<Promise> {
-    let Some(mut program) = Program::of(child).await else {
-        return Vec::new();
+    let mut program = match Program::of(child).await {
+        Ok(program) => program,
+        Err(status) => {
+            let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+            assert_eq!(signal, Some(6), "it aborts where it opens the database: {status}");
+            return Vec::new();
+        }
     };
     let total = Total::default();
     let (mut one, mut other) = (

@@ -1,7 +1,7 @@
 //! A server as a process of its own.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -24,19 +24,18 @@ impl Program {
         Self::of(serve(data)).await.expect("the server starts")
     }
 
-    /// Starts a program and waits for the line with its address; none if it ends before.
-    pub(crate) async fn of(mut command: Command) -> Option<Self> {
+    /// Starts a program and waits for the line with its address; how it ended, if it ends before.
+    pub(crate) async fn of(mut command: Command) -> Result<Self, ExitStatus> {
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         loop {
             let line = tokio::time::timeout(SOON, lines.next_line()).await.expect("a line").unwrap();
             let Some(line) = line else {
-                tokio::time::timeout(SOON, child.wait()).await.expect("it ends").unwrap();
-                return None;
+                return Err(tokio::time::timeout(SOON, child.wait()).await.expect("it ends").unwrap());
             };
             // A test's own process says more than a server does.
             if let Some((_, address)) = line.split_once("listening on http://") {
-                return Some(Self { child, address: address.to_owned(), _lines: lines });
+                return Ok(Self { child, address: address.to_owned(), _lines: lines });
             }
         }
     }

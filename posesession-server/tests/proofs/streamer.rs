@@ -9,7 +9,7 @@ use posesession_ws::protocol::{ErrorCode, Publish, SkeletonRef, StartRecording};
 use posesession_ws::{ClientError, RecordClient, RecordEvent};
 use tokio::sync::watch;
 
-const SKELETON: &str = "mediapipe_33";
+pub(crate) const SKELETON: &str = "mediapipe_33";
 /// How many frames may be under way.
 const WINDOW: u64 = 400;
 
@@ -18,6 +18,10 @@ const WINDOW: u64 = 400;
 pub(crate) struct Total(Arc<watch::Sender<u64>>);
 
 impl Total {
+    pub(crate) fn add(&self, frames: u64) {
+        self.0.send_modify(|total| *total += frames);
+    }
+
     /// Waits until there are so many, and returns how many there are.
     pub(crate) async fn reach(&self, enough: u64) -> u64 {
         *self.0.subscribe().wait_for(|total| *total >= enough).await.unwrap()
@@ -38,7 +42,7 @@ impl Source {
         Self { poses, place, image_bytes }
     }
 
-    fn frame(&self, number: u64) -> (Timestamp, PoseData, Vec<u8>) {
+    pub(crate) fn frame(&self, number: u64) -> (Timestamp, PoseData, Vec<u8>) {
         let (timestamp, _) = self.poses.frame(number);
         let (_, pose) = self.poses.frame(number + 1_000 * self.place);
         let mut image = Vec::new();
@@ -137,7 +141,7 @@ impl Streamer {
                 let before = self.promise.acknowledged;
                 assert!(ack.stored_through >= before, "{ack:?} after {before:?}");
                 let next = |number: Option<u64>| number.map_or(0, |number| number + 1);
-                self.total.0.send_modify(|total| *total += next(ack.stored_through) - next(before));
+                self.total.add(next(ack.stored_through) - next(before));
                 self.promise.acknowledged = ack.stored_through;
                 true
             }
@@ -158,6 +162,12 @@ pub(crate) async fn look_into(data: &std::path::Path) -> Storage {
 }
 
 impl Promise {
+    /// Makes the promise of a session whose frames were all acknowledged.
+    pub(crate) fn whole(session: SessionId, source: &Source, frames: u64) -> Self {
+        let (place, image_bytes) = (source.place, source.image_bytes);
+        Self { session, acknowledged: frames.checked_sub(1), sent: frames, place, image_bytes }
+    }
+
     /// Checks that every acknowledged frame is there, once, in order, as it was sent, with its image; returns how many.
     pub(crate) async fn check(&self, storage: &Storage) -> u64 {
         let (store, id) = (storage.store(), self.session);
