@@ -10,8 +10,8 @@ use posesession_core::{Overflow, PoseData, SessionStatus, Timestamp, UnackedLimi
 use posesession_store::{SessionQuery, SessionStore};
 use posesession_ws::protocol::{ErrorCode, Publish, SkeletonRef, StartRecording};
 use posesession_ws::{
-    ClientError, InProcessTransport, Message, RecordService, StreamEnd, Streamer, StreamerError,
-    StreamerEvent, StreamerOptions, TransportError, in_process,
+    ClientError, InProcessTransport, Message, RecordOptions, RecordService, StreamEnd, Streamer,
+    StreamerError, StreamerEvent, StreamerOptions, TransportError, in_process,
 };
 use tokio::task::AbortHandle;
 
@@ -307,6 +307,28 @@ async fn what_was_pushed_in_a_pause_is_not_stored_whatever_the_connection_does()
     }
     streamer.stop_recording().await.unwrap();
     assert_eq!(stored(&house, session).await, (0..10).chain(20..30).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_goes_on_though_the_server_that_paused_it_is_gone() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push(&streamer, 0).await.unwrap();
+    streamer.pause_recording().await.unwrap();
+    road.lead_to(None);
+    house.records.shutdown().await;
+    let next = RecordService::new(house.store.clone(), None, RecordOptions::default());
+    // It is asked for before there is a server to ask, and that one has not paused.
+    let (went_on, ()) = tokio::join!(streamer.resume_recording(), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        road.lead_to(Some(next));
+    });
+    went_on.unwrap();
+    push(&streamer, 1).await.unwrap();
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, [0, 1]);
 }
 
 #[tokio::test(start_paused = true)]

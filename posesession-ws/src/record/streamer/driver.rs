@@ -35,6 +35,9 @@ pub(super) struct Driver<C> {
     highest_sent: Option<u64>,
     /// Whether the recording stands still at the server, as far as is known.
     is_paused: bool,
+    /// Whether nobody was asked to pause or go on since the session was found again: the server may be another one, which
+    /// doesn't know of a pause.
+    is_found_again: bool,
     back_off: BackOff,
     /// When the server was last heard of, or first had something to say.
     alive_at: Duration,
@@ -60,6 +63,7 @@ impl<C: Connect> Driver<C> {
             cursor: 0,
             highest_sent: None,
             is_paused: false,
+            is_found_again: false,
             back_off: BackOff::new(seed),
             alive_at: Duration::ZERO,
             is_let_go: false,

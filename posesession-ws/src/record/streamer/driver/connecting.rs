@@ -138,6 +138,7 @@ impl<C: Connect> Driver<C> {
         let settled = state.frames.acked_through();
         // A server that doesn't say is as it was left.
         let next = settled.map_or(0, |number| number.saturating_add(1));
+        self.is_found_again = true;
         self.is_paused =
             resumed.status.map_or(state.timeline.is_paused_at(Some(next)), |is| is == SessionStatus::Paused);
         let error = u64::from(planted!("planted::resume_off_by_one"));

@@ -173,7 +173,7 @@ impl<C: Connect> Driver<C> {
                 self.queue.push_front(command);
                 return;
             }
-            // It was done before, and only the answer got lost.
+            // It was done before, and only the answer got lost, or the server that had paused is gone.
             What::Pause(_) if command.was_asked && error.code == ErrorCode::BadState => {
                 command.answer(Ok(Answer::Done));
                 return;

@@ -89,6 +89,8 @@ impl<C: Connect> Driver<C> {
         }
         if let What::Pause(is_pause) = command.what {
             self.is_paused = is_pause;
+            // What is asked for may be so already, without having been done.
+            command.was_asked |= std::mem::take(&mut self.is_found_again);
         }
         if let What::Publish(publish) = &mut command.what {
             // It is what the next connection publishes, too.
