@@ -31,6 +31,7 @@ def messages() -> None:
     for name, targets in [
         ("record_commands", ["record_message", "server"]),
         ("record_messages", ["client"]),
+        ("record_answers", ["client"]),
         ("replay_commands", ["replay_command"]),
         ("replay_messages", ["client"]),
     ]:

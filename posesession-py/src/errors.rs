@@ -154,6 +154,7 @@ pub(crate) fn protocol(error: &ProtocolError) -> PyErr {
     let text = error.message.clone();
     match error.code {
         ErrorCode::SessionNotFound => SessionNotFoundError::new_err(text),
+        ErrorCode::SessionExists => SessionExistsError::new_err(text),
         ErrorCode::FrameNotFound => FrameNotFoundError::new_err(text),
         ErrorCode::BadMessage | ErrorCode::OutOfRange => BadArgumentError::new_err(text),
         ErrorCode::BadState | ErrorCode::NoRecording => RecordingStateError::new_err(text),

@@ -113,6 +113,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::SessionNotFound { id } => Self::session_not_found(&id.to_string()),
+            StoreError::SessionExists { .. } => {
+                Self::new(StatusCode::CONFLICT, "session_exists", error.to_string())
+            }
             StoreError::NoSuchFrame { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "frame_not_found", error.to_string())
             }
@@ -170,6 +173,13 @@ mod tests {
         assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(problem.code, "storage");
         assert!(!problem.detail.contains("table") && !problem.detail.contains('/'), "{}", problem.detail);
+    }
+
+    #[test]
+    fn a_session_that_is_there_already_is_no_failure_of_the_store() {
+        let id = "0192f0c1-2345-7abc-8def-0123456789ab".parse().unwrap();
+        let problem = ApiError::from(StoreError::SessionExists { id });
+        assert_eq!((problem.status, problem.code), (StatusCode::CONFLICT, "session_exists"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ _BY_CODE: dict[str, type[errors.PosesessionError]] = {
     "busy": errors.StoreUnavailableError,
     "corrupt": errors.CorruptDataError,
     "frame_not_found": errors.FrameNotFoundError,
+    "session_exists": errors.SessionExistsError,
     "session_is_live": errors.RecordingStateError,
     "session_not_found": errors.SessionNotFoundError,
     "too_large": errors.BadArgumentError,

@@ -7,7 +7,7 @@ import { frameFromJson } from "../js/json_frame.js";
 import { RecordClient, ReplayClient } from "../js/posesession.js";
 import { fakeSockets, settled } from "./fake_socket.js";
 
-/** @typedef {{ name: string, message: Record<string, any> }} Vector */
+/** @typedef {{ name: string, command: Record<string, any>, message: Record<string, any> }} Vector */
 
 const folder = new URL("../../../testdata/protocol/", import.meta.url);
 
@@ -116,6 +116,23 @@ for (const { name, message } of vectors("record_messages.json")) {
     await settled();
     const { id: _id, ...fields } = message;
     assert.deepEqual(seen, message.type === "welcome" ? [] : [fields]);
+  });
+}
+
+for (const { name, command, message } of vectors("record_answers.json")) {
+  test(`record: is answered ${name}`, async () => {
+    const { client, socket } = await recording();
+    const { type, id: _id, ...asked } = command;
+    const answered = RECORD_COMMANDS[type](client, asked);
+    const { id: _same, ...answer } = message;
+    socket.answer(answer);
+    if (answer.type === "error") {
+      const { type: _type, code, message: text, ...details } = answer;
+      await assert.rejects(answered, { code, message: text, details });
+    } else {
+      const { id: _own, ...told } = /** @type {Record<string, unknown>} */ (await answered);
+      assert.deepEqual(told, answer);
+    }
   });
 }
 

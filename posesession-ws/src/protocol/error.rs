@@ -45,6 +45,8 @@ pub enum ErrorCode {
     NotPublisher,
     /// There is no such session.
     SessionNotFound,
+    /// Another session has the id that was asked for.
+    SessionExists,
     /// The session can't be resumed.
     NotResumable,
     /// The binary message doesn't have the specified layout.
@@ -86,6 +88,7 @@ impl ErrorCode {
             Self::StreamBusy => "stream_busy",
             Self::NotPublisher => "not_publisher",
             Self::SessionNotFound => "session_not_found",
+            Self::SessionExists => "session_exists",
             Self::NotResumable => "not_resumable",
             Self::BadBinary => "bad_binary",
             Self::BadImage => "bad_image",

@@ -416,6 +416,7 @@ impl KeepError {
 pub(crate) fn storage_error(error: &StoreError) -> ProtocolError {
     let code = match error {
         StoreError::SessionNotFound { .. } => ErrorCode::SessionNotFound,
+        StoreError::SessionExists { .. } => ErrorCode::SessionExists,
         StoreError::BadArgument { .. } => ErrorCode::BadMessage,
         StoreError::NotLive { .. } => ErrorCode::BadState,
         StoreError::NoSuchFrame { .. } => ErrorCode::OutOfRange,

@@ -9,7 +9,10 @@ use posesession_ws::protocol::{
     StateMessage, Welcome,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::harness::House;
+use crate::resuming::publish;
 
 fn read(name: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/protocol").join(name);
@@ -60,6 +63,38 @@ fn every_message_of_the_server_is_read_and_written_alike() {
             other => panic!("{name}: no test for {other}"),
         };
         assert_eq!(written, message, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_about_a_session_is_given_so_by_a_server() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    let file = read("record_answers.json");
+    let session = &file[0]["command"]["session_id"];
+    publish(&mut camera, "cam-7f3a").await;
+    let start = json!({ "type": "start_recording", "name": "Squat", "session_id": session });
+    assert_eq!(camera.ask(start).await["session_id"], *session);
+    for n in 0..42 {
+        camera.frame(n).await;
+    }
+    while camera.expect("ack").await["stored_through"] != 41 {}
+    let mut camera = house.connect().await;
+    for vector in file.as_array().unwrap() {
+        let (name, command) = (&vector["name"], &vector["command"]);
+        if name == "not_resumable" {
+            for n in 0..10 {
+                camera.frame(n).await;
+            }
+            camera.stop().await;
+        }
+        let mut answer = camera.ask(command.clone()).await;
+        answer["id"] = command["id"].clone();
+        assert_eq!(answer, vector["message"], "{name}");
+        if answer["type"] == "error" {
+            let error: ProtocolError = serde_json::from_value(answer.clone()).unwrap();
+            assert_eq!(serde_json::to_value(error).unwrap(), answer, "{name}");
+        }
     }
 }
 
