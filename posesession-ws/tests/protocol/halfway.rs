@@ -10,7 +10,7 @@ use serde_json::json;
 use watched_store::WatchedStore;
 
 use crate::harness::{Client, House, session_id, video};
-use crate::resuming::{SECOND, connect, publish};
+use crate::resuming::{SECOND, connect, publish, resume};
 
 async fn start_filming(camera: &mut Client) -> SessionId {
     let start = json!({ "type": "start_recording", "name": "filmed", "video": { "mime": "video/mp4" } });
@@ -71,4 +71,42 @@ async fn a_stop_with_video_whose_answer_the_store_lost_is_done() {
         assert_eq!(service.live_recordings(), 0);
     }
     assert!(camera.kept_of("error").is_empty(), "{:?}", camera.kept_of("error"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_on_with_what_is_being_ended_until_it_has_ended() {
+    let house = House::with(RecordOptions { publisher_patience: 30 * SECOND, ..RecordOptions::default() });
+    let mut camera = house.connect().await;
+    publish(&mut camera, "run-1").await;
+    let session = camera.start("ending").await;
+    camera.frame_with_image(0, 100).await;
+    tokio::time::sleep(SECOND).await;
+    house.take_media_away();
+    camera.frame_with_image(1, 100).await;
+    tokio::time::sleep(SECOND).await;
+    drop(camera);
+    // The resume window is over, the outage is not.
+    tokio::time::sleep(60 * SECOND).await;
+    let mut other = house.connect().await;
+    let take_over = json!({ "type": "publish", "publisher": "run-2", "take_over": true });
+    let refused = other.ask(take_over).await;
+    assert_eq!(refused["code"], "storage", "{refused}");
+    let mut camera = house.connect().await;
+    publish(&mut camera, "run-1").await;
+    for publisher in ["run-1", "run-2"] {
+        let mut resume = resume(session, publisher);
+        resume["take_over"] = json!(true);
+        let refused = camera.ask(resume).await;
+        assert_eq!(refused["code"], "storage", "{refused}");
+    }
+    house.bring_media_back();
+    assert_eq!(camera.expect("recording_finalized").await["session"]["status"], "interrupted");
+    let resumed = camera.ask(resume(session, "run-1")).await;
+    assert_eq!(
+        (&resumed["status"], &resumed["stored_through"]),
+        (&json!("recording"), &json!(1)),
+        "{resumed}"
+    );
+    camera.frame(2).await;
+    assert_eq!(camera.stop().await["session"]["frame_count"], 3);
 }

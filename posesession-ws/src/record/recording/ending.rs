@@ -4,10 +4,19 @@ use posesession_core::{QualityReport, SessionId, SessionRecording, SessionStatus
 use posesession_store::{SessionChange, SessionStore, StoreError, Term};
 
 use super::{KeepError, Recording, storage_error};
-use crate::protocol::ProtocolError;
+use crate::protocol::{ErrorCode, ProtocolError};
 use crate::record::video;
 
 impl Recording {
+    /// Refuses to go on with a recording that only waits for the store to end: what it doesn't take any more the publisher still has.
+    pub(in crate::record) fn expect_not_ending(&self) -> Result<(), ProtocolError> {
+        if self.ending.is_none() {
+            return Ok(());
+        }
+        let message = format!("the session {} ends as soon as the store takes the rest of it: try again", self.id);
+        Err(ProtocolError::new(ErrorCode::Storage, message))
+    }
+
     /// Closes the session: the rest of the frames, the last status, the video as one file, unless `may_go_on`: its pieces are
     /// left for a publisher that comes back.
     pub(in crate::record) async fn finish(

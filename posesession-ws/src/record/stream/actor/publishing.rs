@@ -87,6 +87,7 @@ impl StreamActor {
         if same {
             return Ok(());
         }
+        recording.expect_not_ending()?;
         let stored = recording.hand_over(now, name).await;
         match stored {
             Ok(settled) => {

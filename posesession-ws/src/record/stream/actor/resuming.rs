@@ -18,7 +18,10 @@ impl StreamActor {
             self.check_free_for(&peer)?;
         }
         match self.recording.as_ref().map(|recording| recording.id) {
-            Some(recorded) if recorded == session_id => self.hand_numbers_over(&name, same).await?,
+            Some(recorded) if recorded == session_id => {
+                self.recording.as_ref().map_or(Ok(()), Recording::expect_not_ending)?;
+                self.hand_numbers_over(&name, same).await?;
+            }
             Some(recorded) => {
                 let message = format!("the stream `{}` is being recorded as another session", self.name);
                 let error = ProtocolError::new(ErrorCode::AlreadyRecording, message);
