@@ -100,9 +100,24 @@ impl Recording {
         publisher: &str,
         fps: Option<f64>,
     ) -> Result<Self, ProtocolError> {
+        let begun = service.inner.store.begin_term(id).await;
+        let term = begun.map_err(|error| storage_error(&error))?;
+        let reopened = Self::reopen_in(service, id, term, publisher, fps).await;
+        if reopened.is_err() {
+            ending::leave(service, id, term);
+        }
+        reopened
+    }
+
+    async fn reopen_in(
+        service: &RecordService,
+        id: SessionId,
+        term: Term,
+        publisher: &str,
+        fps: Option<f64>,
+    ) -> Result<Self, ProtocolError> {
         let store = &service.inner.store;
         let told = |error: StoreError| storage_error(&error);
-        let term = store.begin_term(id).await.map_err(told)?;
         // Only now nobody else changes it any more.
         let progress = store.progress(id).await.map_err(told)?;
         let is_same = progress.publisher.as_deref() == Some(publisher);

@@ -10,7 +10,7 @@ use serde_json::json;
 use watched_store::WatchedStore;
 
 use crate::harness::{Client, House, session_id, video};
-use crate::resuming::{SECOND, connect, publish, resume};
+use crate::resuming::{SECOND, connect, over, publish, resume};
 
 async fn start_filming(camera: &mut Client) -> SessionId {
     let start = json!({ "type": "start_recording", "name": "filmed", "video": { "mime": "video/mp4" } });
@@ -109,4 +109,31 @@ async fn nobody_goes_on_with_what_is_being_ended_until_it_has_ended() {
     );
     camera.frame(2).await;
     assert_eq!(camera.stop().await["session"]["frame_count"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_return_fails_half_way_is_left_interrupted() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    let session = camera.start("left").await;
+    camera.frame(0).await;
+    tokio::time::sleep(SECOND).await;
+    service.shutdown().await;
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    store.lose_next_answer("set_publisher");
+    // Nor does the store take it at once that nobody records the session.
+    store.fail_next("finish");
+    let refused = camera.ask(resume(session, "run-1")).await;
+    assert_eq!(refused["code"], "storage", "{refused}");
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(store.read_session(session).await.unwrap().status, SessionStatus::Interrupted);
+    assert_eq!(service.live_recordings(), 0);
+    store.fail_next("set_publisher");
+    assert_eq!(camera.ask(resume(session, "run-1")).await["code"], "storage");
+    assert_eq!(camera.ask(resume(session, "run-1")).await["stored_through"], 0, "it may come back at once");
+    camera.frame(1).await;
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(camera.stop().await["session"]["frame_count"], 2, "and is not ended by what was left behind");
 }

@@ -1,11 +1,13 @@
 //! How a recording comes to its end: its last frames, its last status, its video; or nothing of it.
 
+use std::sync::Arc;
+
 use posesession_core::{QualityReport, SessionId, SessionRecording, SessionStatus};
 use posesession_store::{SessionChange, SessionStore, StoreError, Term};
 
-use super::{KeepError, Recording, storage_error};
+use super::{KeepError, RETRY_MOST, Recording, storage_error};
 use crate::protocol::{ErrorCode, ProtocolError};
-use crate::record::video;
+use crate::record::{RecordService, video};
 
 impl Recording {
     /// Refuses to go on with a recording that only waits for the store to end: what it doesn't take any more the publisher still has.
@@ -13,7 +15,8 @@ impl Recording {
         if self.ending.is_none() {
             return Ok(());
         }
-        let message = format!("the session {} ends as soon as the store takes the rest of it: try again", self.id);
+        let message =
+            format!("the session {} ends as soon as the store takes the rest of it: try again", self.id);
         Err(ProtocolError::new(ErrorCode::Storage, message))
     }
 
@@ -91,6 +94,11 @@ impl Recording {
         }
     }
 
+    /// Leaves a session that could not be gone on with after all.
+    pub(in crate::record) fn leave(self, service: &RecordService) {
+        leave(service, self.id, self.term);
+    }
+
     async fn await_compaction(&mut self) {
         if let Some(compaction) = self.compaction.take()
             && let Err(error) = compaction.await
@@ -125,6 +133,29 @@ impl Recording {
         let left = media.delete_session(self.id).await.err();
         Ok(left.map(|error| KeepError::from(error).told()))
     }
+}
+
+/// Lets a session that this process could not go on with be `interrupted` again, in its own time: `term` made it live, though
+/// nobody records it. Whoever goes on with it meanwhile has a later term.
+pub(super) fn leave(service: &RecordService, id: SessionId, term: Term) {
+    let (store, shutdown) = (Arc::clone(&service.inner.store), service.inner.shutdown.clone());
+    service.inner.tasks.spawn(async move {
+        loop {
+            let Err(error) =
+                store.finish(id, term, SessionStatus::Interrupted).await.map_err(KeepError::from)
+            else {
+                return;
+            };
+            if error.is_final() {
+                tracing::debug!(session = %id, %error, "the session is not left as interrupted");
+                return;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(RETRY_MOST) => {}
+            }
+        }
+    });
 }
 
 /// Gives a session its last status; one that has it already got it by an earlier try whose answer was lost.

@@ -83,17 +83,23 @@ impl StreamActor {
 
     async fn take_up(&mut self, id: SessionId, publisher: &str) -> Result<(), ProtocolError> {
         let mut recording = Recording::reopen(&self.service, id, publisher, self.fps).await?;
-        let mismatch =
-            |error: CommandError| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string());
-        match (recording.recorder.skeleton().cloned(), self.skeleton.as_deref().cloned()) {
-            (None, Some(own)) => recording.recorder.set_skeleton(own).map_err(mismatch)?,
-            (Some(its), None) => self.declare(its)?,
-            _ => {}
+        if let Err(error) = self.agree_on_skeleton(&mut recording) {
+            recording.leave(&self.service);
+            return Err(error);
         }
         tracing::info!(session = %id, "the recording goes on");
         self.before.clear();
         self.recording = Some(recording);
         self.tell_started(id);
         Ok(())
+    }
+    fn agree_on_skeleton(&mut self, recording: &mut Recording) -> Result<(), ProtocolError> {
+        let mismatch =
+            |error: CommandError| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string());
+        match (recording.recorder.skeleton().cloned(), self.skeleton.as_deref().cloned()) {
+            (None, Some(own)) => recording.recorder.set_skeleton(own).map_err(mismatch),
+            (Some(its), None) => self.declare(its),
+            _ => Ok(()),
+        }
     }
 }
