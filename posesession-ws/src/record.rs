@@ -10,6 +10,7 @@ mod video;
 mod recording;
 mod durable_times;
 mod stream;
+mod stopped_before;
 mod connection;
 mod client;
 mod streamer;

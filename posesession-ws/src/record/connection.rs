@@ -289,7 +289,10 @@ impl<T: Transport> Connection<T> {
             RecordCommand::Mark(Mark { session, label, timestamp }) => {
                 self.control(&session, Control::Mark { label, timestamp }).await
             }
-            RecordCommand::StopRecording(session) => self.control(&session, Control::Stop).await,
+            RecordCommand::StopRecording(session) => {
+                let stopped = self.control(&session, Control::Stop).await;
+                self.service.or_stopped_before(&session, stopped).await
+            }
             RecordCommand::DiscardRecording(session) => self.control(&session, Control::Discard).await,
             RecordCommand::ResumeSession(resume) => self.resume_session(resume).await,
             RecordCommand::FramesDropped(dropped) => match self.drop_frames(dropped).await {

@@ -406,3 +406,17 @@ fn video_messages_round_trip() {
     assert_eq!(decoded, posesession_ws::protocol::BinaryMessage::Video(video));
     let _text: Message = Message::text("{}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_answered_again() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    let session = camera.start("stopped").await;
+    camera.frame(0).await;
+    let first = camera.stop().await;
+    let mut other = house.connect().await;
+    let again = other.ask(json!({ "type": "stop_recording", "session_id": session })).await;
+    assert_eq!((&again["type"], &again["report"]), (&first["type"], &first["report"]), "{again}");
+    assert_eq!(again["session"], first["session"]);
+    assert_eq!(other.ask(json!({ "type": "stop_recording" })).await["code"], "no_recording");
+}

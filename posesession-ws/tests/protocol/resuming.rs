@@ -466,3 +466,24 @@ async fn what_is_sent_again_is_counted_once() {
     let refused: u64 = report["refused"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!(report["received"], sum + refused, "{report}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_over_a_connection_that_was_left_is_not_heard() {
+    let house = House::new();
+    let mut left = house.connect().await;
+    publish(&mut left, "run-1").await;
+    let session = left.start("goes on elsewhere").await;
+    let mut camera = house.connect().await;
+    publish(&mut camera, "run-1").await;
+    // As if it had been under way all the time.
+    for kind in ["stop_recording", "discard_recording", "start_recording", "publish"] {
+        let late =
+            json!({ "type": kind, "session_id": session, "publisher": "run-1", "name": "a second one" });
+        assert_eq!(left.ask(late).await["code"], "not_publisher", "{kind}");
+    }
+    assert_eq!(left.ask(resume(session, "run-1")).await["code"], "not_publisher");
+    for n in 0..5 {
+        camera.frame(n).await;
+    }
+    assert_eq!(camera.stop().await["session"]["frame_count"], 5);
+}

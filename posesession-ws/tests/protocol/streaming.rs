@@ -280,12 +280,41 @@ async fn a_stop_whose_answer_got_lost_is_a_stop() {
         push(&streamer, n).await.unwrap();
     }
     streamer.flush().await.unwrap();
-    road.break_at_first("recording_finalized");
+    // With its connection, then on a connection that goes silent, where the try is given up in time.
+    let mut fates = [Fate::Breaks, Fate::IsLost].into_iter();
+    road.judge(move |text| match text.contains(r#""type":"recording_finalized""#) {
+        true => fates.next().unwrap_or(Fate::Comes),
+        false => Fate::Comes,
+    });
     let stopped = streamer.stop_recording().await.unwrap();
     assert_eq!(stopped.session_id, session);
     assert!(stopped.not_stored.is_empty());
+    let told = stopped.finalized.expect("the answer, told again");
+    assert_eq!((told.session.frame_count, &told.report["stored"]), (10, &10.into()));
     assert_eq!(house.store.read_session(session).await.unwrap().status, SessionStatus::Completed);
     assert_eq!(stored(&house, session).await.len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_while_it_stops_is_left_for_another_connection() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push(&streamer, 0).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    road.judge(move |_| match begun.elapsed() < Duration::from_secs(5) {
+        true => Fate::IsLost,
+        false => Fate::Comes,
+    });
+    let stopped = streamer.stop_recording().await.unwrap();
+    assert!(stopped.finalized.is_some());
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "not all the time that it may take: {:?}",
+        begun.elapsed()
+    );
+    assert_eq!((streamer.figures().reconnects, stored(&house, session).await), (1, vec![0]));
 }
 
 #[tokio::test(start_paused = true)]

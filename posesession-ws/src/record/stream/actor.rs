@@ -30,6 +30,9 @@ pub(super) struct StreamActor {
     live: Arc<Live>,
     commands: mpsc::Receiver<Queued>,
     publisher: Option<Publisher>,
+    /// The connections that the publisher has left for another one. What still comes over them was overtaken by what came over
+    /// that: a stop would end the recording before the frames that were sent again.
+    left: Vec<Peer>,
     /// Whether `publisher` is there and not lost, for those who list the streams.
     is_published: Arc<AtomicBool>,
     skeleton: Option<Arc<Skeleton>>,
@@ -85,6 +88,7 @@ impl StreamActor {
             live: Arc::clone(&handle.live),
             commands,
             publisher: None,
+            left: Vec::new(),
             is_published: Arc::clone(&handle.is_published),
             skeleton: None,
             fps: None,

@@ -58,8 +58,8 @@ pub struct Stopped {
     /// Which numbers are not in it although nothing refused them: none, unless the recording was ended by somebody else before
     /// they came.
     pub not_stored: Vec<RangeInclusive<u64>>,
-    /// The session and its report. None if the answer got lost and a server that has restarted since doesn't tell it again: the
-    /// session itself has both.
+    /// The session and its report. None if the answer got lost, and nobody could tell it again: the session has not ended as
+    /// `completed`, or was erased since.
     pub finalized: Option<Finalized>,
 }
 
@@ -74,8 +74,8 @@ impl Command {
         Self { what, after, asked_as: None, was_asked: false, not_before, reply, _slot: slot }
     }
 
-    /// Returns whether the answer may take as long as the store does.
-    pub(super) fn is_patient(&self) -> bool {
+    /// Returns whether it ends the recording, and so comes after all of it.
+    pub(super) fn ends_recording(&self) -> bool {
         matches!(self.what, What::Stop { .. } | What::Discard { .. })
     }
 

@@ -18,9 +18,6 @@ use super::shared::Shared;
 use super::{StreamEnd, ended};
 use crate::caller::{ClientError, Incoming};
 
-/// How long a stop or a discard may go unanswered: the store may be slow.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 #[derive(Debug)]
 pub(super) struct Driver<C> {
     connect: C,
@@ -144,15 +141,11 @@ impl<C: Connect> Driver<C> {
         !unacked && self.queue.iter().all(|command| command.asked_as.is_none())
     }
 
-    /// Returns how long the server may be silent, given what it is asked.
-    fn patience(&self) -> Duration {
-        let is_patient = self.queue.iter().any(|command| command.is_patient() && command.asked_as.is_some());
-        if is_patient { self.options.silence.max(PATIENCE) } else { self.options.silence }
-    }
-
+    /// Returns whether the connection is given up. Also while a stop waits for a slow store: the server goes on with it whatever
+    /// becomes of the connection, and tells the next one how it ended.
     fn is_silent(&self) -> bool {
         let silence = self.shared.clock.now().saturating_sub(self.alive_at);
-        !self.is_waiting_for_nothing() && silence >= self.patience()
+        !self.is_waiting_for_nothing() && silence >= self.options.silence
     }
 
     /// Returns when to look again: at silence, and at commands that were put off.
@@ -162,7 +155,7 @@ impl<C: Connect> Driver<C> {
         let silent = if self.is_waiting_for_nothing() {
             now + self.options.silence
         } else {
-            self.alive_at + self.patience()
+            self.alive_at + self.options.silence
         };
         put_off.map_or(silent, |at| at.min(silent))
     }

@@ -34,6 +34,7 @@ impl StreamActor {
 
     pub(super) fn disconnect(&mut self, connection: ConnectionId) {
         self.attached.remove(&connection);
+        self.left.retain(|left| left.id != connection && !left.is_gone());
         if let Some(publisher) = self.publisher.take_if(|publisher| publisher.peer.id == connection) {
             let lost_at = Some(self.service.inner.clock.now());
             self.set_publisher(self.recording.is_some().then_some(Publisher { lost_at, ..publisher }));
@@ -57,6 +58,7 @@ impl StreamActor {
     }
 
     pub(super) async fn start(&mut self, peer: Peer, start: StartRecording) -> Answer {
+        self.check_not_left(&peer)?;
         if let Some(recording) = &self.recording {
             let message = format!("the stream `{}` is being recorded already", self.name);
             let error = ProtocolError::new(ErrorCode::AlreadyRecording, message);
@@ -138,6 +140,7 @@ impl StreamActor {
         session: Option<SessionId>,
         control: Control,
     ) -> Answer {
+        self.check_not_left(peer)?;
         let now = self.service.inner.clock.now();
         let Some(recording) = self.recording.as_mut().filter(|r| session.is_none_or(|id| id == r.id)) else {
             let message = format!("nothing is being recorded on the stream `{}`", self.name);

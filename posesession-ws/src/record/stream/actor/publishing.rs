@@ -25,6 +25,7 @@ impl StreamActor {
         skeleton: Option<Skeleton>,
         fps: Option<f64>,
     ) -> Answer {
+        self.check_not_left(&peer)?;
         let mine = self.publisher.as_ref().is_some_and(|p| p.peer.id == peer.id);
         let same = match (&self.publisher, &name) {
             (Some(publisher), Some(name)) => publisher.name == *name,
@@ -105,10 +106,13 @@ impl StreamActor {
     }
 
     pub(super) fn install(&mut self, peer: Peer, name: String, is_named: bool) {
-        let comes_back =
-            self.publisher.as_ref().is_some_and(|old| old.name == name && old.peer.id != peer.id);
-        if let Some(recording) = self.recording.as_mut().filter(|_| comes_back) {
-            recording.reconnects += 1;
+        let comes_back = |old: &&Publisher| old.name == name && old.peer.id != peer.id;
+        if let Some(old) = self.publisher.as_ref().filter(comes_back) {
+            self.left.retain(|left| !left.is_gone());
+            self.left.push(old.peer.clone());
+            if let Some(recording) = &mut self.recording {
+                recording.reconnects += 1;
+            }
         }
         if let Some(old) = &self.publisher
             && old.peer.id != peer.id
@@ -119,6 +123,15 @@ impl StreamActor {
             );
         }
         self.set_publisher(Some(Publisher { peer, name, is_named, lost_at: None }));
+    }
+
+    /// Refuses what comes over a connection that its publisher has left for another one.
+    pub(super) fn check_not_left(&self, peer: &Peer) -> Result<(), ProtocolError> {
+        if self.left.iter().any(|left| left.id == peer.id) {
+            let message = "the publisher goes on over another connection; this one is not heard any more";
+            return Err(ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name));
+        }
+        Ok(())
     }
 
     pub(super) fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {

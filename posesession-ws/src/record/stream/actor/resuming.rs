@@ -12,6 +12,7 @@ use crate::record::stream::Answer;
 
 impl StreamActor {
     pub(super) async fn resume_session(&mut self, peer: Peer, resume: ResumeSession) -> Answer {
+        self.check_not_left(&peer)?;
         let ResumeSession { session_id, publisher: name, take_over, .. } = resume;
         let same = self.publisher.as_ref().is_some_and(|publisher| publisher.name == name);
         if !(same || take_over) {

@@ -173,8 +173,8 @@ impl<C: Connect> Driver<C> {
         let asked_to_end = |command: &Command| {
             command.was_asked && matches!(command.what, What::Stop { .. } | What::Discard { .. })
         };
-        let end = self.queue.iter().position(asked_to_end).and_then(|at| self.queue.remove(at));
-        let discarded = end.as_ref().is_some_and(|command| matches!(command.what, What::Discard { .. }));
+        let end = self.queue.iter().position(asked_to_end);
+        let discarded = end.is_some_and(|at| matches!(self.queue[at].what, What::Discard { .. }));
         if is_own && end.is_none() || !is_settled && is_own && !discarded {
             let not_stored = self.shared.state().leave(status);
             let reason = error.to_string();
@@ -182,29 +182,21 @@ impl<C: Connect> Driver<C> {
                 StreamEnd::NotResumable { session_id: session, status, stored_through, not_stored, reason };
             return Err(Exit::Over(end));
         }
-        if let Some(command) = end {
-            let answer = if discarded {
-                Answer::Done
-            } else {
+        let stopped = match end {
+            Some(_) if !discarded => {
                 let fields = json!({ "session_id": session });
                 // What it says is worth having; that it was stopped is known without it.
-                let finalized = match caller.ask("stop_recording", fields).await {
+                match caller.ask("stop_recording", fields).await {
                     Ok(finalized) => Some(finalized),
-                    Err(ClientError::Refused(_)) => None,
-                    Err(error) => {
-                        self.queue.push_front(command);
-                        return Err(Exit::Broken(error));
+                    Err(ClientError::Refused(error)) if is_passing(error.code) => {
+                        return Err(Exit::Broken(ClientError::Refused(error)));
                     }
-                };
-                Answer::Stopped(Box::new(Stopped {
-                    session_id: session,
-                    status,
-                    not_stored: Vec::new(),
-                    finalized,
-                }))
-            };
-            command.answer(Ok(answer));
-        }
+                    Err(ClientError::Refused(_)) => None,
+                    Err(error) => return Err(Exit::Broken(error)),
+                }
+            }
+            _ => None,
+        };
         {
             let mut state = self.shared.state();
             state.leave(status);
@@ -213,6 +205,12 @@ impl<C: Connect> Driver<C> {
             }
         }
         self.go_on_anew();
+        // Not before: this try may be given up while it waits, and the next one has to answer the command.
+        if let Some(command) = end.and_then(|at| self.queue.remove(at)) {
+            let stopped = Stopped { session_id: session, status, not_stored: Vec::new(), finalized: stopped };
+            let answer = if discarded { Answer::Done } else { Answer::Stopped(Box::new(stopped)) };
+            command.answer(Ok(answer));
+        }
         Ok(())
     }
 

@@ -109,7 +109,7 @@ impl<C: Connect> Driver<C> {
     /// The recording has ended: by this streamer, whose answer is still to come, or by somebody else.
     fn take_stopped(&mut self, session: SessionId) {
         let is_asked_for =
-            self.queue.iter().any(|command| command.is_patient() && command.asked_as.is_some());
+            self.queue.iter().any(|command| command.ends_recording() && command.asked_as.is_some());
         if is_asked_for {
             return;
         }

@@ -84,7 +84,7 @@ impl<C: Connect> Driver<C> {
         let was_waiting = self.queue.iter().any(|command| command.asked_as.is_some());
         let command = self.queue.iter_mut().find(|command| command.asked_as.is_none())?;
         let is_next = next.number().is_none_or(|number| command.after < Some(number));
-        if !is_next || command.not_before > now || (command.is_patient() && !state.video.is_sent()) {
+        if !is_next || command.not_before > now || (command.ends_recording() && !state.video.is_sent()) {
             return None;
         }
         if let What::Pause(is_pause) = command.what {
