@@ -1,6 +1,6 @@
 //! What hostile, slow and broken connections can do to a server, and to a recording that goes on beside them: nothing.
 //!
-//! The server is a process of its own, so that its memory can be measured.
+//! The server is a process of its own where its memory is measured.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper that fails fails the test")]
 
@@ -11,3 +11,4 @@ mod idle;
 mod slowloris;
 mod hostile;
 mod viewers;
+mod chaos;
