@@ -40,7 +40,8 @@ pub struct ImageObject {
 impl ImageObject {
     /// Names the images of a chunk by its first frame and by their checksum: `images/000000000256-1c291ca3`.
     ///
-    /// The chunk, which names the object, is under a checksum of its own: so a changed bit of an image can be found.
+    /// The chunk, which names the object, is under a checksum of its own: so a changed bit of an image can be found. And a server that
+    /// is cut off, and tries again to store a chunk of which another one stored its own, writes other images to another name.
     #[must_use]
     pub fn of_chunk(first_frame: u64, bytes: Bytes) -> Self {
         Self { name: format!("images/{first_frame:012}-{:08x}", crc32c::crc32c(&bytes)), bytes }
