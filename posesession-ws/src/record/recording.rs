@@ -248,7 +248,7 @@ impl Recording {
                     media.put_images(id, images).await?;
                 }
                 if let Some(video) = &video {
-                    video::note(&*store, id, video).await?;
+                    video::note(&*store, id, term, video).await?;
                 }
                 Ok(store.append(id, term, &batch).await?)
             };

@@ -1,7 +1,7 @@
 //! A video that comes in beside the poses. Its pieces' offsets and first picture in, what is to be noted of it out.
 
 use posesession_core::{ClockStretch, Recorder, Timestamp};
-use posesession_store::{RecordedVideo, SessionChange, SessionStore, StoreError, VideoCut, VideoType};
+use posesession_store::{RecordedVideo, SessionChange, SessionStore, StoreError, Term, VideoCut, VideoType};
 
 use crate::protocol::{BinaryVideo, ErrorCode, ProtocolError, VideoFormat};
 
@@ -135,9 +135,10 @@ pub(super) fn end_of(piece: &BinaryVideo) -> u64 {
 pub(super) async fn note(
     store: &dyn SessionStore,
     id: posesession_core::SessionId,
+    term: Term,
     video: &RecordedVideo,
 ) -> Result<(), StoreError> {
-    let change = SessionChange { video: Some(video.clone()), ..SessionChange::default() };
+    let change = SessionChange { term: Some(term), video: Some(video.clone()), ..SessionChange::default() };
     match store.update_session(id, change).await {
         Err(error @ StoreError::BadArgument { .. }) => {
             tracing::warn!(session = %id, %error, "the video's start and cuts can't be noted");

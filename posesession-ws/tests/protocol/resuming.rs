@@ -17,7 +17,7 @@ use crate::harness::{Client, House, frame, session_id};
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Puts another server onto the same stores. The one before is still there, as if it were cut off from everybody.
-fn next_server(house: House) -> House {
+pub(crate) fn next_server(house: House) -> House {
     let media = Arc::new(MediaStore::open_folder(house.media.path()).unwrap());
     House { records: RecordService::new(house.store.clone(), Some(media), RecordOptions::default()), ..house }
 }

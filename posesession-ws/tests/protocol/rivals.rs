@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use posesession_core::{ChunkQuery, SessionId};
+use posesession_core::{ChunkQuery, SessionId, SessionStatus};
 use posesession_store::{MediaStore, MemoryStore, SessionStore};
 use posesession_ws::{RecordOptions, RecordService};
 use serde_json::{Value, json};
 use watched_store::WatchedStore;
 
-use crate::harness::House;
-use crate::resuming::{SECOND, connect, publish, resume};
+use crate::harness::{House, frame};
+use crate::resuming::{SECOND, connect, next_server, publish, resume};
 
 /// The first coordinate of each stored frame: by it the tests know which frame it was.
 async fn stored(house: &House, session: SessionId) -> Vec<f32> {
@@ -91,5 +91,46 @@ async fn a_server_that_is_cut_off_writes_over_no_image() {
     for frame in chunk.frames() {
         let image = media.read_image(session, frame.image.as_ref().unwrap()).await;
         assert_eq!(image.map(|image| image.len()).ok(), Some(200), "frame {}", frame.frame_number);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_cut_off_changes_nothing_of_a_session_that_went_on_elsewhere() {
+    let house = House::with(RecordOptions { publisher_patience: 30 * SECOND, ..RecordOptions::default() });
+    let mut old = house.connect().await;
+    publish(&mut old, "run-1").await;
+    let session = old.start("moved").await;
+    old.frame(0).await;
+    tokio::time::sleep(SECOND).await;
+    let mut control = house.connect().await;
+    let mut paused = house.connect().await;
+    paused.ask(json!({ "type": "publish", "stream": "paused", "publisher": "run-2" })).await;
+    let start = json!({ "type": "start_recording", "name": "paused", "stream": "paused" });
+    let told = paused.ask(start).await;
+    let second: SessionId = told["session_id"].as_str().unwrap().parse().unwrap();
+    let old_server = house.records.clone();
+    let house = next_server(house);
+    let mut whole = Vec::new();
+    for (session, publisher, stream) in [(session, "run-1", "default"), (second, "run-2", "paused")] {
+        let mut camera = house.connect().await;
+        let mut resume = resume(session, publisher);
+        resume["stream"] = json!(stream);
+        assert_eq!(camera.ask(resume).await["type"], "session_resumed");
+        for n in 1..50 {
+            let mut frame = frame(n);
+            frame["stream"] = json!(stream);
+            camera.send(frame).await;
+        }
+        camera.ask(json!({ "type": "stop_recording", "session_id": session })).await;
+        whole.push(house.store.read_session(session).await.unwrap());
+        assert_eq!(whole.last().unwrap().status, SessionStatus::Completed);
+    }
+    let refused = control.ask(json!({ "type": "pause_recording", "session_id": second })).await;
+    assert_eq!(refused["code"], "storage", "{refused}");
+    drop((old, paused, control));
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(old_server.live_recordings(), 0, "the resume window is over");
+    for before in whole {
+        assert_eq!(house.store.read_session(before.id).await.unwrap(), before);
     }
 }

@@ -51,29 +51,29 @@ impl Recording {
         }
         self.closes_again = true;
         // Before the last status: a session that tells it is whole.
-        let change = SessionChange { report: Some(report.clone()), ..SessionChange::default() };
+        let change = SessionChange { report: Some(report.clone()), ..self.change() };
         self.store.update_session(self.id, change).await?;
         let session = match (&mut self.video, &self.media) {
             (Some(video), Some(_)) if may_go_on => {
                 let facts = video.conclude(&self.recorder).clone();
-                video::note(&*self.store, self.id, &facts).await?;
+                video::note(&*self.store, self.id, self.term, &facts).await?;
                 set_last_status(&*self.store, self.id, self.term, status).await?
             }
             (Some(video), Some(media)) => {
                 let mut facts = video.conclude(&self.recorder).clone();
-                video::note(&*self.store, self.id, &facts).await?;
+                video::note(&*self.store, self.id, self.term, &facts).await?;
                 // A server that dies before the video is one file finds by this status that it is left to do.
                 let processing = SessionStatus::Processing;
                 set_last_status(&*self.store, self.id, self.term, processing).await?;
                 let joined = media.join_video(self.id, &facts).await?;
                 if joined.as_ref().is_some_and(|joined| joined.is_rewritten) {
                     facts.cuts.clear();
-                    video::note(&*self.store, self.id, &facts).await?;
+                    video::note(&*self.store, self.id, self.term, &facts).await?;
                 }
                 let change = SessionChange {
                     status: Some(status),
                     video_file_path: Some(joined.map(|joined| joined.path)),
-                    ..SessionChange::default()
+                    ..self.change()
                 };
                 self.store.update_session(self.id, change).await?
             }
@@ -85,7 +85,7 @@ impl Recording {
     /// Gives a session whose frames can't be stored its last status; what is stored can be replayed.
     pub(in crate::record) async fn give_up(&mut self) {
         self.await_compaction().await;
-        let change = SessionChange { report: Some(self.report()), ..SessionChange::default() };
+        let change = SessionChange { report: Some(self.report()), ..self.change() };
         if let Err(error) = self.store.update_session(self.id, change).await {
             tracing::warn!(session = %self.id, %error, "the store can't keep the report of a recording that failed");
         }
@@ -107,19 +107,31 @@ impl Recording {
         }
     }
 
-    /// Notes with the session whether it is paused, so that lists show it. A store that doesn't take it is asked again later.
-    pub(in crate::record) async fn note_status(&mut self) {
+    /// Notes with the session whether it is paused, so that lists show it. A store that doesn't take it is asked again later;
+    /// only that the session is gone, or another server's, is an error: the recording is lost.
+    pub(in crate::record) async fn note_status(&mut self) -> Result<(), ProtocolError> {
         let status = self.recorder.status();
         if status == self.noted_status || !status.is_live() || self.trouble.is_some() {
-            return;
+            return Ok(());
         }
-        let change = SessionChange { status: Some(status), ..SessionChange::default() };
+        let change = SessionChange { status: Some(status), ..self.change() };
         match self.store.update_session(self.id, change).await {
             Ok(_) => self.noted_status = status,
             Err(error) => {
                 tracing::warn!(session = %self.id, %error, "the store doesn't note that the recording is {status}");
+                if matches!(error, StoreError::Fenced { .. } | StoreError::SessionNotFound { .. }) {
+                    self.is_lost = true;
+                    return Err(storage_error(&error));
+                }
             }
         }
+        Ok(())
+    }
+
+    /// An empty change, which the store refuses once another server records the session: all that a recording writes carries
+    /// its term.
+    fn change(&self) -> SessionChange {
+        SessionChange { term: Some(self.term), ..SessionChange::default() }
     }
 
     /// Erases the session with all that belongs to it. Returns why its media are left, if so: there is nothing then to which

@@ -239,8 +239,10 @@ impl StreamActor {
             self.tell_status();
             self.end_at_last().await;
             self.interrupt_if_abandoned(now).await;
-            if let Some(recording) = &mut self.recording {
-                recording.note_status().await;
+            if let Some(recording) = &mut self.recording
+                && let Err(error) = recording.note_status().await
+            {
+                self.lose(&error).await;
             }
             return false;
         }

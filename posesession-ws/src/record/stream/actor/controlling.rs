@@ -163,7 +163,10 @@ impl StreamActor {
                 return Ok(ok_answer(facts));
             }
         }
-        recording.note_status().await;
+        if let Err(error) = recording.note_status().await {
+            self.lose(&error).await;
+            return Err(error);
+        }
         self.attach(peer).controlling = true;
         self.tell_status();
         Ok(ok_answer(facts))
