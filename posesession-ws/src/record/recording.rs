@@ -16,6 +16,7 @@ use posesession_store::{
 };
 use thiserror::Error;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::RecordService;
 use super::durable_times::DurableTimes;
@@ -60,8 +61,10 @@ pub(super) struct Recording {
     short_frames: u64,
     compaction: Option<JoinHandle<()>>,
     video: Option<VideoUpload>,
-    /// Whose numbers they are, as the store knows it.
+    /// Whose numbers they are.
     publisher: Option<String>,
+    /// Whether the store may think that they are another one's: the answer to a take-over was lost.
+    is_publisher_unsure: bool,
     /// How often the publisher came back.
     pub(super) reconnects: u64,
     durable_times: DurableTimes,
@@ -188,6 +191,7 @@ impl Recording {
             compaction: None,
             video,
             publisher: None,
+            is_publisher_unsure: false,
             reconnects: 0,
             durable_times: DurableTimes::default(),
         })
@@ -195,15 +199,33 @@ impl Recording {
 
     /// Notes whose numbers come from now on. Everything under another one's must be stored before.
     pub(super) async fn set_publisher(&mut self, name: &str) -> Result<(), ProtocolError> {
-        if self.publisher.as_deref() != Some(name) {
-            if let Err(error) = self.store.set_publisher(self.id, self.term, name, None).await {
-                let error = KeepError::from(error);
-                self.is_lost |= error.is_final();
-                return Err(error.told());
-            }
-            self.publisher = Some(name.to_owned());
+        if self.publisher.as_deref() == Some(name) {
+            return Ok(());
         }
+        if let Err(error) = self.store.set_publisher(self.id, self.term, name, None).await {
+            let error = KeepError::from(error);
+            self.is_lost |= error.is_final();
+            if !self.is_lost {
+                self.undo_set_publisher().await;
+            }
+            return Err(error.told());
+        }
+        self.publisher = Some(name.to_owned());
+        self.is_publisher_unsure = false;
         Ok(())
+    }
+
+    /// Says again whose numbers they are, after the store said nothing of another one's: it may have noted that one, under whose name
+    /// the next acknowledgement would then stand. If it doesn't listen, it is told with the next append.
+    async fn undo_set_publisher(&mut self) {
+        self.is_publisher_unsure = match &self.publisher {
+            Some(name) => {
+                self.store.set_publisher(self.id, self.term, name, self.stored_through).await.is_err()
+            }
+            None => true,
+        };
+        // Numbers that were nobody's so far are not to be that one's either.
+        self.publisher.get_or_insert_with(no_name);
     }
 
     /// Stores everything under the publisher's numbers, then lets another one's start. Returns what the old one's
@@ -237,6 +259,8 @@ impl Recording {
             video.news()
         });
         let (store, media) = (Arc::clone(&self.store), self.media.clone());
+        let unsure = self.publisher.clone().filter(|_| self.is_publisher_unsure);
+        let stored_through = self.stored_through;
         Box::pin(async move {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -249,6 +273,10 @@ impl Recording {
                 }
                 if let Some(video) = &video {
                     video::note(&*store, id, term, video).await?;
+                }
+                // What the batch settles is settled under this name, and no other.
+                if let Some(publisher) = &unsure {
+                    store.set_publisher(id, term, publisher, stored_through).await?;
                 }
                 Ok(store.append(id, term, &batch).await?)
             };
@@ -270,6 +298,7 @@ impl Recording {
             Ok(appended) => {
                 self.retries = 0;
                 self.trouble = None;
+                self.is_publisher_unsure = false;
                 if let (Some(video), Some(noted)) = (&mut self.video, noted) {
                     video.set_noted(noted);
                 }
@@ -398,6 +427,11 @@ impl std::fmt::Debug for Recording {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recording").field("id", &self.id).field("term", &self.term).finish_non_exhaustive()
     }
+}
+
+/// Makes a name for a publisher that chose none: of one that it doesn't choose itself, nobody can say later that it is his.
+pub(super) fn no_name() -> String {
+    format!("connection-{}", Uuid::now_v7().hyphenated())
 }
 
 /// Why a batch is not kept: one of the two stores failed.

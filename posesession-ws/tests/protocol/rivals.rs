@@ -8,8 +8,8 @@ use posesession_ws::{RecordOptions, RecordService};
 use serde_json::{Value, json};
 use watched_store::WatchedStore;
 
-use crate::harness::{House, frame};
-use crate::resuming::{SECOND, connect, next_server, publish, resume};
+use crate::harness::{House, frame, pose};
+use crate::resuming::{SECOND, connect, next_server, over, publish, resume};
 
 /// The first coordinate of each stored frame: by it the tests know which frame it was.
 async fn stored(house: &House, session: SessionId) -> Vec<f32> {
@@ -133,4 +133,68 @@ async fn a_server_that_is_cut_off_changes_nothing_of_a_session_that_went_on_else
     for before in whole {
         assert_eq!(house.store.read_session(before.id).await.unwrap(), before);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_whose_answer_the_store_lost_mixes_no_numbers_up() {
+    for (comes_back, is_undone_at_once) in
+        [("run-1", true), ("run-1", false), ("run-2", true), ("run-2", false)]
+    {
+        let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+        let (service, mut camera) = over(&store).await;
+        publish(&mut camera, "run-1").await;
+        let session = camera.start("not taken over").await;
+        for n in 0..10 {
+            camera.frame(n).await;
+        }
+        camera.ask(json!({ "type": "mark", "label": "all frames are in" })).await;
+        let mut other = connect(&service).await;
+        store.lose_next_answer("set_publisher");
+        if !is_undone_at_once {
+            store.fail_after_lost_answer("set_publisher");
+        }
+        let take_over = json!({ "type": "publish", "publisher": "run-2", "take_over": true });
+        assert_eq!(other.ask(take_over.clone()).await["code"], "storage");
+        if comes_back == "run-2" {
+            assert_eq!(other.ask(take_over).await["stored_through"], Value::Null);
+        } else {
+            for n in 10..20 {
+                camera.frame(n).await;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        // The server is killed. What it had to tell is told by the next one.
+        let (_next, mut next) = over(&store).await;
+        let expected = if comes_back == "run-1" { json!(19) } else { Value::Null };
+        let resumed = next.ask(resume(session, comes_back)).await;
+        assert_eq!(
+            (&resumed["type"], &resumed["stored_through"]),
+            (&json!("session_resumed"), &expected),
+            "{comes_back}: {resumed}"
+        );
+        for n in 20..30 {
+            next.send(json!({ "type": "frame", "frame_number": n, "timestamp": 200.0 + n as f64, "pose_data": pose(n as f32) }))
+                .await;
+        }
+        let stored = if comes_back == "run-1" { 30 } else { 20 };
+        assert_eq!(next.stop().await["session"]["frame_count"], stored, "{comes_back}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_is_itself_again_at_once_after_a_take_over_whose_answer_the_store_lost() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    let session = camera.start("idle").await;
+    camera.frame(0).await;
+    camera.ask(json!({ "type": "mark", "label": "the frame is in" })).await;
+    let mut other = connect(&service).await;
+    store.lose_next_answer("set_publisher");
+    let taken = other.ask(json!({ "type": "publish", "publisher": "run-2", "take_over": true })).await;
+    assert_eq!(taken["code"], "storage", "{taken}");
+    // It sends nothing more to a server that is killed.
+    let (_next, mut next) = over(&store).await;
+    let resumed = next.ask(resume(session, "run-1")).await;
+    assert_eq!((&resumed["type"], &resumed["stored_through"]), (&json!("session_resumed"), &json!(0)));
 }

@@ -37,6 +37,10 @@ struct Watched {
     loses: Option<&'static str>,
     /// A method, and whose next answer is lost from when it was called.
     loses_after: Option<(&'static str, &'static str)>,
+    /// Which method fails when it is called next after an answer was lost.
+    fails_after_loss: Option<&'static str>,
+    /// Which method's next call waits before it begins, and how long.
+    holds_up: Option<(&'static str, Duration)>,
 }
 
 /// A chunk that was read and decoded, or is just being.
@@ -87,6 +91,16 @@ impl WatchedStore {
     /// As [`WatchedStore::lose_next_answer`], of the first call that begins after one of another method.
     pub fn lose_next_answer_after(&self, other: &'static str, method: &'static str) {
         self.watched().loses_after = Some((other, method));
+    }
+
+    /// Lets the next call of a method fail after an answer was lost, as when a database stays away.
+    pub fn fail_after_lost_answer(&self, method: &'static str) {
+        self.watched().fails_after_loss = Some(method);
+    }
+
+    /// Lets the next call of a method reach the store only after so long on tokio's clock, as on a network that hangs.
+    pub fn hold_up_next(&self, method: &'static str, time: Duration) {
+        self.watched().holds_up = Some((method, time));
     }
 
     /// Notes that a method was called.
@@ -183,10 +197,18 @@ macro_rules! forwarded {
             $(
                 async fn $method(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
                     self.note_call(stringify!($method));
+                    let held_up = self.watched().holds_up.take_if(|(which, _)| *which == stringify!($method));
+                    if let Some((_, time)) = held_up {
+                        tokio::time::sleep(time).await;
+                    }
                     self.fail(|watched| &mut watched.fails, stringify!($method))?;
                     let answer = self.store.$method($($name),*).await;
-                    self.fail(|watched| &mut watched.loses, stringify!($method))?;
-                    answer
+                    let lost = self.fail(|watched| &mut watched.loses, stringify!($method));
+                    if lost.is_err() {
+                        let mut watched = self.watched();
+                        watched.fails = watched.fails_after_loss.take();
+                    }
+                    lost.and(answer)
                 }
             )*
         }

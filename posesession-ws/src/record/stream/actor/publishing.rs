@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use posesession_core::{Accepted, FrameRefusal, IncomingFrame, PoseData, Skeleton};
 use serde_json::{Map, json};
-use uuid::Uuid;
 
 use super::controlling::refused as refused_command;
 use super::{Publisher, StreamActor};
@@ -13,6 +12,7 @@ use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError};
 use crate::record::connection::ok_answer;
 use crate::record::live::{Encoded, LiveEvent, LiveFrame};
 use crate::record::peer::{ConnectionId, Peer, json_message};
+use crate::record::recording::no_name;
 use crate::record::sent::{SentFrame, SentPoses, pose_error_code};
 use crate::record::stream::Answer;
 
@@ -43,8 +43,7 @@ impl StreamActor {
         let is_named = name.is_some() || (same && self.publisher.as_ref().is_some_and(|its| its.is_named));
         let name = name.unwrap_or_else(|| match &self.publisher {
             Some(publisher) if same => publisher.name.clone(),
-            // Of a name that it doesn't choose itself, nobody can say later that it is his.
-            _ => format!("connection-{}", Uuid::now_v7().hyphenated()),
+            _ => no_name(),
         });
         self.hand_numbers_over(&name, same).await?;
         self.fps = fps.or(self.fps);
