@@ -83,17 +83,17 @@ pub(super) enum Outcome {
 }
 
 impl Recording {
-    /// Begins recording a session that the store has just created.
-    pub(super) async fn begin(
+    /// Begins recording a session that the store has just created: as its first writer, so that whoever goes on with it
+    /// elsewhere, as a client may that waits for no answer any more, shuts this recording out, and never the other way round.
+    pub(super) fn begin(
         service: &RecordService,
         session: &SessionRecording,
         fps: Option<f64>,
         video: Option<VideoFormat>,
     ) -> Result<Self, ProtocolError> {
-        let term = service.inner.store.begin_term(session.id).await.map_err(|error| storage_error(&error))?;
         let point = ResumePoint { skeleton: session.skeleton.clone(), ..ResumePoint::default() };
         let video = video.as_ref().and_then(VideoUpload::new);
-        Self::over(service, session, term, fps, point, video)
+        Self::over(service, session, Term::FIRST, fps, point, video)
     }
 
     /// Goes on recording a session that another process, or an earlier one, has left: its writer is fenced off.

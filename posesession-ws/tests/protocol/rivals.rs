@@ -198,3 +198,29 @@ async fn a_publisher_is_itself_again_at_once_after_a_take_over_whose_answer_the_
     let resumed = next.ask(resume(session, "run-1")).await;
     assert_eq!((&resumed["type"], &resumed["stored_through"]), (&json!("session_resumed"), &json!(0)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_erases_nothing_that_another_server_records() {
+    let memory = Arc::new(MemoryStore::new());
+    let hanging = Arc::new(WatchedStore::new(memory.clone()));
+    let (first, mut camera) = over(&hanging).await;
+    publish(&mut camera, "run-1").await;
+    hanging.hold_up_next("set_publisher", 30 * SECOND);
+    let session: SessionId = "0190a5e4-7c3a-7000-8000-3f2b1c9d4e5f".parse().unwrap();
+    camera.send(json!({ "type": "start_recording", "name": "mine", "session_id": session })).await;
+    tokio::time::sleep(10 * SECOND).await;
+    // The client has waited enough, and asks at another server whether the recording was started.
+    drop(camera);
+    let (_second, mut camera) = over(&Arc::new(WatchedStore::new(memory.clone()))).await;
+    publish(&mut camera, "run-1").await;
+    assert_eq!(camera.ask(resume(session, "run-1")).await["type"], "session_resumed");
+    for n in 0..50 {
+        camera.frame(n).await;
+    }
+    tokio::time::sleep(SECOND).await;
+    while camera.expect("ack").await["stored_through"] != 49 {}
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(first.live_recordings(), 0, "the first server has heard of it");
+    assert_eq!(memory.read_session(session).await.map(|session| session.frame_count).ok(), Some(50));
+    assert_eq!(camera.stop().await["session"]["frame_count"], 50);
+}

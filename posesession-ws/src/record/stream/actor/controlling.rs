@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posesession_core::{CommandError, Encoding, SessionId, SessionRecording, SessionStatus};
-use posesession_store::{NewSession, VideoType};
+use posesession_store::{NewSession, SessionStore, StoreError, Term, VideoType};
 use serde_json::{Map, json};
 
 use super::{Attached, Control, Publisher, StreamActor};
@@ -97,11 +97,8 @@ impl StreamActor {
         let pre_roll = match begun {
             Ok(pre_roll) => pre_roll,
             Err(error) => {
+                undo_start(&*self.service.inner.store, session.id).await;
                 self.service.release(session.id, &self.name);
-                // Nobody was told of the session: nobody is to find it.
-                if let Err(error) = self.service.inner.store.erase_session(session.id).await {
-                    tracing::warn!(session = %session.id, %error, "a session that could not begin is left empty");
-                }
                 return Err(error);
             }
         };
@@ -124,7 +121,7 @@ impl StreamActor {
         pre_roll: Option<f64>,
     ) -> Result<f64, ProtocolError> {
         self.service.reserve(session.id, &self.name)?;
-        let mut recording = Recording::begin(&self.service, session, self.fps, video).await?;
+        let mut recording = Recording::begin(&self.service, session, self.fps, video)?;
         if let Some(publisher) = &self.publisher {
             recording.set_publisher(&publisher.name).await?;
         }
@@ -170,6 +167,24 @@ impl StreamActor {
         self.attach(peer).controlling = true;
         self.tell_status();
         Ok(ok_answer(facts))
+    }
+}
+
+/// Erases a session that could not begin: nobody was told of it, so nobody is to find it.
+async fn undo_start(store: &dyn SessionStore, id: SessionId) {
+    // Its client may have gone on with it elsewhere. Where that is so, the store refuses this; else nobody can from here on.
+    let undone = match store.finish(id, Term::FIRST, SessionStatus::Failed).await {
+        Ok(_) => store.erase_session(id).await,
+        Err(error) => Err(error),
+    };
+    match undone {
+        Ok(()) => {}
+        Err(StoreError::Fenced { .. }) => {
+            tracing::info!(session = %id, "a session that could not begin here went on elsewhere");
+        }
+        Err(error) => {
+            tracing::warn!(session = %id, %error, "a session that could not begin is left empty");
+        }
     }
 }
 
