@@ -224,3 +224,22 @@ async fn a_start_that_fails_erases_nothing_that_another_server_records() {
     assert_eq!(memory.read_session(session).await.map(|session| session.frame_count).ok(), Some(50));
     assert_eq!(camera.stop().await["session"]["frame_count"], 50);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_cut_off_erases_nothing_that_another_server_records() {
+    let house = House::new();
+    let mut old = house.connect().await;
+    publish(&mut old, "run-1").await;
+    let session = old.start("moved").await;
+    old.frame(0).await;
+    tokio::time::sleep(SECOND).await;
+    let old_server = house.records.clone();
+    let house = next_server(house);
+    let mut new = house.connect().await;
+    assert_eq!(new.ask(resume(session, "run-1")).await["stored_through"], 0);
+    let discarded = old.ask(json!({ "type": "discard_recording" })).await;
+    assert_eq!(discarded["code"], "storage", "{discarded}");
+    assert_eq!(old_server.live_recordings(), 0, "the old server knows now that it has lost the session");
+    new.frame(1).await;
+    assert_eq!(new.stop().await["session"]["frame_count"], 2);
+}

@@ -138,6 +138,14 @@ impl Recording {
     /// they belong.
     pub(in crate::record) async fn discard(&mut self) -> Result<Option<ProtocolError>, ProtocolError> {
         self.await_compaction().await;
+        // What another server records by now is not this one's to erase.
+        match self.store.update_session(self.id, self.change()).await {
+            Ok(_) | Err(StoreError::SessionNotFound { .. }) => {}
+            Err(error) => {
+                self.is_lost = matches!(error, StoreError::Fenced { .. });
+                return Err(storage_error(&error));
+            }
+        }
         // An append under way finds nothing to append to, or is erased with the rest.
         self.store.erase_session(self.id).await.map_err(|error| storage_error(&error))?;
         self.append = None;

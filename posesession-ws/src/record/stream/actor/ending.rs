@@ -85,8 +85,13 @@ impl StreamActor {
     /// Erases the recording. If the store doesn't, it goes on.
     pub(super) async fn discard(&mut self) -> Result<(), ProtocolError> {
         let Some(recording) = &mut self.recording else { return Ok(()) };
-        let left = recording.discard().await?;
-        let id = recording.id;
+        let (discarded, id) = (recording.discard().await, recording.id);
+        if let Err(error) = &discarded
+            && recording.is_lost
+        {
+            self.lose(error).await;
+        }
+        let left = discarded?;
         self.recording = None;
         // There is no last status to tell by: everybody hears that the recording is gone.
         let stream = &*self.name;
