@@ -100,8 +100,9 @@ class Client:
         """Publishes a stream and records it; the server's pages show it live meanwhile. Arguments as those of `Store.record`.
 
         Lost connections are made anew, and what the server hasn't acknowledged is sent again. `stream`: its name. `take_over`: also if
-        another program publishes it. `buffer_seconds`, `buffer_bytes`: how much is kept while the server is away. `on_overflow`: what
-        gives way then; with ``"raise"`` `push` raises `BufferFullError`. `stop_seconds`: how long `Recording.stop` may take.
+        another program publishes it, or was cut off and may come back to its recording. `buffer_seconds`, `buffer_bytes`: how much is kept
+        while the server is away. `on_overflow`: what gives way then; with ``"raise"`` `push` raises `BufferFullError`. `stop_seconds`: how long
+        `Recording.stop` may take.
 
         Raises:
             ServerRefusedError: As its `code` says: ``stream_busy``, ``already_recording``...
@@ -137,8 +138,9 @@ class Client:
     ) -> Publication:
         """Publishes a stream without recording it: the server's pages show it live, and anybody may record it.
 
-        `fps`: the rate that gaps are judged by until it is measured. `take_over`: also if another program publishes it. The rest as
-        `record` has it: while somebody records the stream, nothing of it is lost with a connection.
+        `fps`: the rate that gaps are judged by until it is measured. `take_over`: also if another program publishes it, or was cut
+        off and may come back to its recording. The rest as `record` has it: while somebody records the stream, nothing of it is lost
+        with a connection.
 
         Raises:
             ServerRefusedError: As its `code` says: ``stream_busy``...

@@ -64,7 +64,7 @@ pub struct Publish {
     /// A random name of this run of the streamer; without one it can't come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publisher: Option<String>,
-    /// Whether to put another publisher out.
+    /// Whether to put another publisher out, or to shut out the one that a recording waits for.
     #[serde(default)]
     pub take_over: bool,
     /// For how many seconds frames are kept while nothing is recorded, so that a recording can start before it is asked for: 0
@@ -223,7 +223,7 @@ pub struct ResumeSession {
     /// publishes to, else `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
-    /// Whether to put another publisher out.
+    /// Whether to put another publisher out, or to shut out the one that a recording waits for.
     #[serde(default)]
     pub take_over: bool,
 }
