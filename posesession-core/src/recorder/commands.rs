@@ -28,14 +28,7 @@ impl Recorder {
         let was_full = self.is_full();
         self.advance(now);
         self.expect_live("drop frames")?;
-        let is_word = cause.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if first > last
-            || last > MAX_NUMBER
-            || !is_word
-            || !(1..=Self::MAX_CAUSE_BYTES).contains(&cause.len())
-        {
-            return Err(CommandError::BadRange { first, last });
-        }
+        Self::check_dropped(first, last, cause)?;
         if was_full {
             return Err(CommandError::NotPolled { bytes: self.assembly.closed_bytes() });
         }
@@ -46,6 +39,20 @@ impl Recorder {
                 self.release(released);
             }
             self.advance(self.now);
+        }
+        Ok(())
+    }
+
+    /// Checks what is told of numbers that won't come, also where nothing is recorded yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::BadRange`] as for [`Self::drop_numbers`].
+    pub fn check_dropped(first: u64, last: u64, cause: &str) -> Result<(), CommandError> {
+        let is_word = cause.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_long_enough = (1..=Self::MAX_CAUSE_BYTES).contains(&cause.len());
+        if first > last || last > MAX_NUMBER || !is_word || !is_long_enough {
+            return Err(CommandError::BadRange { first, last });
         }
         Ok(())
     }

@@ -13,5 +13,6 @@ mod replaying;
 mod reading;
 mod trouble;
 mod halfway;
+mod pre_roll;
 mod guarded;
 mod vectors;

@@ -246,7 +246,7 @@ impl StreamActor {
             }
             return false;
         }
-        if self.publisher.is_some() || !self.attached.is_empty() {
+        if self.publisher.is_some() || !self.attached.is_empty() || self.before.is_waiting(now) {
             return false;
         }
         let mut streams = lock(&self.service.inner.streams);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use posesession_core::{Earlier, IncomingFrame, PreRoll};
+use posesession_core::{Earlier, IncomingFrame, PreRoll, Skeleton};
 
 use crate::protocol::{ErrorCode, FramesDropped, ProtocolError};
 use crate::record::RecordService;
@@ -19,6 +19,12 @@ const PROCESS_BYTES: usize = 256 << 20;
 #[derive(Debug)]
 pub(super) struct Before {
     kept: PreRoll,
+    /// Whose frames they are; whoever has no name of its own gets another one each time.
+    publisher: Option<String>,
+    /// What was last declared, or suggested by a frame, since they are this publisher's.
+    skeleton: Option<Arc<Skeleton>>,
+    /// When the latest came.
+    latest: Duration,
     /// What all streams keep.
     process_bytes: Arc<AtomicUsize>,
     /// This stream's part of it.
@@ -28,11 +34,42 @@ pub(super) struct Before {
 impl Before {
     pub(super) fn new(service: &RecordService) -> Self {
         let process_bytes = Arc::clone(&service.inner.pre_roll_bytes);
-        Self { kept: PreRoll::default(), process_bytes, counted: 0 }
+        Self {
+            kept: PreRoll::default(),
+            publisher: None,
+            skeleton: None,
+            latest: Duration::ZERO,
+            process_bytes,
+            counted: 0,
+        }
     }
 
     pub(super) fn is_kept(&self) -> bool {
         !self.kept.max_age().is_zero()
+    }
+
+    /// Returns whether there are frames for a publisher that comes back soon.
+    pub(super) fn is_waiting(&self, now: Duration) -> bool {
+        self.counted > 0 && now.saturating_sub(self.latest) <= self.kept.max_age()
+    }
+
+    /// Says whose frames come from now on. Those of another one are forgotten, and how long they were to be kept.
+    pub(super) fn belong_to(&mut self, publisher: &str) {
+        if self.publisher.as_deref() != Some(publisher) {
+            self.kept = PreRoll::default();
+            self.count();
+            self.publisher = Some(publisher.to_owned());
+            self.skeleton = None;
+        }
+    }
+
+    /// Says which skeleton the frames have from now on. Those of another one can't be part of the same session; those in which nobody
+    /// was seen before it was known can.
+    pub(super) fn have_skeleton(&mut self, skeleton: &Arc<Skeleton>) {
+        let known = self.skeleton.replace(Arc::clone(skeleton));
+        if known.is_some_and(|known| known != *skeleton) {
+            self.clear();
+        }
     }
 
     /// Keeps frames for so long from now on; without a time, as before.
@@ -68,6 +105,7 @@ impl Before {
         if !self.is_kept() {
             return;
         }
+        self.latest = now;
         self.kept.push(now, came);
         let of_all = self.count();
         if of_all > PROCESS_BYTES {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use posesession_core::{Accepted, FrameRefusal, IncomingFrame, PoseData, Skeleton};
+use posesession_core::{Accepted, FrameRefusal, IncomingFrame, PoseData, Recorder, Skeleton};
 use serde_json::{Map, json};
 
 use super::controlling::refused as refused_command;
@@ -35,17 +35,17 @@ impl StreamActor {
         if !(same || take_over) {
             self.check_free_for(&peer)?;
         }
-        if let Some(skeleton) = skeleton {
-            self.declare(skeleton)?;
-        } else if !same && self.recording.is_none() {
-            self.skeleton = None;
-        }
         let is_named = name.is_some() || (same && self.publisher.as_ref().is_some_and(|its| its.is_named));
         let name = name.unwrap_or_else(|| match &self.publisher {
             Some(publisher) if same => publisher.name.clone(),
             _ => no_name(),
         });
         self.hand_numbers_over(&name, same).await?;
+        if let Some(skeleton) = skeleton {
+            self.declare(skeleton)?;
+        } else if !same && self.recording.is_none() {
+            self.skeleton = None;
+        }
         self.fps = fps.or(self.fps);
         self.install(peer, name.clone(), is_named);
         let mut facts = Map::new();
@@ -79,8 +79,8 @@ impl StreamActor {
     /// Everything under the old numbers is stored before the store is told of the new publisher, and only then the new numbers
     /// start: no acknowledgement mixes them up, and where this fails, the old publisher goes on as before.
     pub(super) async fn hand_numbers_over(&mut self, name: &str, same: bool) -> Result<(), ProtocolError> {
-        if !same {
-            self.before.clear();
+        if self.recording.is_none() {
+            self.before.belong_to(name);
         }
         let now = self.service.inner.clock.now();
         let Some(recording) = &mut self.recording else { return Ok(()) };
@@ -121,6 +121,7 @@ impl StreamActor {
                 &ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name),
             );
         }
+        self.before.belong_to(&name);
         self.set_publisher(Some(Publisher { peer, name, is_named, lost_at: None }));
     }
 
@@ -141,9 +142,8 @@ impl StreamActor {
             let set = recording.recorder.set_skeleton(skeleton.clone());
             set.map_err(|error| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string()))?;
         }
-        // Frames of another skeleton can't be part of the same session.
-        self.before.clear();
         let skeleton = Arc::new(skeleton);
+        self.before.have_skeleton(&skeleton);
         self.skeleton = Some(Arc::clone(&skeleton));
         let message = json!({ "type": "skeleton", "stream": &*self.name, "skeleton": &*skeleton });
         self.live.tell(LiveEvent::Text(json_message(&message)));
@@ -186,6 +186,8 @@ impl StreamActor {
             let settled = recording.recorder.drop_numbers(now, dropped.first, dropped.last, &dropped.cause);
             settled.map_err(|error| refused_command(&error))?;
         } else {
+            let checked = Recorder::check_dropped(dropped.first, dropped.last, &dropped.cause);
+            checked.map_err(|error| refused_command(&error))?;
             self.before.drop_frames(now, dropped);
         }
         Ok(ok_answer(Map::new()))

@@ -89,6 +89,7 @@ impl StreamActor {
             return Err(error);
         }
         tracing::info!(session = %id, "the recording goes on");
+        self.before.belong_to(publisher);
         self.before.clear();
         self.recording = Some(recording);
         self.tell_started(id);
