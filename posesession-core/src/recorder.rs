@@ -148,17 +148,26 @@ impl Recorder {
     /// [`CommandError::SkeletonIsSet`] if another one is set (the same again is fine), [`CommandError::BadSkeleton`],
     /// [`CommandError::WrongStatus`].
     pub fn set_skeleton(&mut self, skeleton: Skeleton) -> Result<(), CommandError> {
+        self.check_skeleton(&skeleton)?;
+        if self.skeleton.is_none() {
+            // A chunk has one layout; the empty frames so far have the empty one.
+            self.assembly.close();
+            self.adopt(skeleton);
+        }
+        Ok(())
+    }
+
+    /// Checks that [`Self::set_skeleton`] would take it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn check_skeleton(&self, skeleton: &Skeleton) -> Result<(), CommandError> {
         self.expect_live("set the skeleton")?;
         match &self.skeleton {
-            Some(set) if *set == skeleton => Ok(()),
+            Some(set) if set == skeleton => Ok(()),
             Some(set) => Err(CommandError::SkeletonIsSet { skeleton: set.name.clone() }),
-            None => {
-                skeleton.validate().map_err(CommandError::BadSkeleton)?;
-                // A chunk has one layout; the empty frames so far have the empty one.
-                self.assembly.close();
-                self.adopt(skeleton);
-                Ok(())
-            }
+            None => skeleton.validate().map_err(CommandError::BadSkeleton),
         }
     }
 

@@ -9,7 +9,7 @@ use posesession_ws::{RecordOptions, RecordService};
 use serde_json::json;
 use watched_store::WatchedStore;
 
-use crate::harness::{Client, House, session_id, video};
+use crate::harness::{Client, House, frame, session_id, video};
 use crate::resuming::{SECOND, connect, over, publish, resume};
 
 async fn start_filming(camera: &mut Client) -> SessionId {
@@ -136,4 +136,48 @@ async fn a_session_whose_return_fails_half_way_is_left_interrupted() {
     camera.frame(1).await;
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(camera.stop().await["session"]["frame_count"], 2, "and is not ended by what was left behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_that_fails_keeps_nothing_back_from_the_old_publisher() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    camera.start("not taken over").await;
+    for n in 0..5 {
+        let mut empty = frame(n);
+        empty["pose_data"] = json!({ "persons": [] });
+        camera.send(empty).await;
+    }
+    camera.ask(json!({ "type": "mark", "label": "all frames are in" })).await;
+    let mut other = connect(&service).await;
+    store.fail_next("set_publisher");
+    let take_over =
+        json!({ "type": "publish", "publisher": "run-2", "take_over": true, "skeleton": "coco_17" });
+    let refused = other.ask(take_over).await;
+    assert_eq!(refused["code"], "storage", "{refused}");
+    tokio::time::sleep(SECOND).await;
+    camera.frame(5).await;
+    camera.ask(json!({ "type": "mark", "label": "that one, too" })).await;
+    let acks: Vec<_> = camera.kept_of("ack").iter().map(|ack| ack["stored_through"].clone()).collect();
+    assert_eq!(acks, [4], "without a further frame");
+    assert_eq!(camera.stop().await["session"]["frame_count"], 6, "the other one's skeleton is not its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_a_take_over_meets_is_told_to_the_old_publisher() {
+    let house = House::new();
+    let mut camera = house.connect().await;
+    publish(&mut camera, "run-1").await;
+    camera.start("in trouble").await;
+    house.break_media();
+    camera.frame_with_image(0, 100).await;
+    camera.ask(json!({ "type": "mark", "label": "the frame is in" })).await;
+    let mut other = house.connect().await;
+    let refused = other.ask(json!({ "type": "publish", "publisher": "run-2", "take_over": true })).await;
+    assert_eq!(refused["code"], "storage", "{refused}");
+    tokio::time::sleep(20 * SECOND).await;
+    camera.ask(json!({ "type": "unsubscribe" })).await;
+    let errors = camera.kept_of("error");
+    assert_eq!((errors.len(), &errors[0]["code"]), (1, &json!("storage")), "{errors:?}");
 }

@@ -35,12 +35,16 @@ impl StreamActor {
         if !(same || take_over) {
             self.check_free_for(&peer)?;
         }
+        if let Some(skeleton) = &skeleton {
+            self.check_skeleton(skeleton)?;
+        }
         let is_named = name.is_some() || (same && self.publisher.as_ref().is_some_and(|its| its.is_named));
         let name = name.unwrap_or_else(|| match &self.publisher {
             Some(publisher) if same => publisher.name.clone(),
             _ => no_name(),
         });
         self.hand_numbers_over(&name, same).await?;
+        // Not before: a take-over that fails leaves the old publisher its skeleton.
         if let Some(skeleton) = skeleton {
             self.declare(skeleton)?;
         } else if !same && self.recording.is_none() {
@@ -88,6 +92,7 @@ impl StreamActor {
             return Ok(());
         }
         recording.expect_not_ending()?;
+        let was_in_trouble = recording.trouble.is_some();
         let stored = recording.hand_over(now, name).await;
         match stored {
             Ok(settled) => {
@@ -98,6 +103,15 @@ impl StreamActor {
             Err(error) => {
                 if recording.is_lost {
                     self.lose(&error).await;
+                } else {
+                    // What was stored by the way is owed to the old publisher, and so is word of what wasn't.
+                    let stored_through = recording.stored_through;
+                    let is_news = recording.trouble.is_some() && !was_in_trouble;
+                    self.acknowledge(stored_through);
+                    if is_news {
+                        self.tell_all_error(&error);
+                    }
+                    self.tell_status();
                 }
                 Err(error)
             }
@@ -132,6 +146,13 @@ impl StreamActor {
             return Err(ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name));
         }
         Ok(())
+    }
+
+    /// Checks that the recording, if there is one, can have this skeleton.
+    fn check_skeleton(&self, skeleton: &Skeleton) -> Result<(), ProtocolError> {
+        let Some(recording) = &self.recording else { return Ok(()) };
+        let checked = recording.recorder.check_skeleton(skeleton);
+        checked.map_err(|error| ProtocolError::new(ErrorCode::KeypointMismatch, error.to_string()))
     }
 
     pub(super) fn declare(&mut self, skeleton: Skeleton) -> Result<(), ProtocolError> {
