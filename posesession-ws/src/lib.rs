@@ -16,8 +16,8 @@ mod caller;
 pub use caller::{ClientError, ClientTransport};
 pub use message::{CloseReason, Message, Utf8Bytes};
 pub use record::{
-    Connect, Finalized, HeldSession, RecordClient, RecordEvent, RecordOptions, RecordService, ServerUrl,
-    Stopped, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerFigures, StreamerOptions,
+    Connect, Finalized, HeldSession, NotStored, RecordClient, RecordEvent, RecordOptions, RecordService,
+    ServerUrl, Stopped, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerFigures, StreamerOptions,
 };
 pub use replay::{
     ReplayClient, ReplayEvent, ReplayOptions, ReplayRequest, ReplayService, ReplayedFrame, ReplayedSession,

@@ -33,8 +33,8 @@ use self::peer::{ConnectionId, Peer};
 pub(crate) use self::recording::{storage_error, with_cause};
 use self::stream::StreamHandle;
 pub use self::streamer::{
-    Connect, ServerUrl, Stopped, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerFigures,
-    StreamerOptions,
+    Connect, NotStored, ServerUrl, Stopped, StreamEnd, Streamer, StreamerError, StreamerEvent,
+    StreamerFigures, StreamerOptions,
 };
 use crate::clock::Clock;
 use crate::protocol::{ErrorCode, Limits, ProtocolError, SUBPROTOCOL, Welcome};

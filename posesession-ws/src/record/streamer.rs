@@ -23,20 +23,16 @@ pub use self::command::Stopped;
 use self::command::{Answer, Command, Reply, What};
 pub use self::connect::{Connect, ServerUrl};
 use self::driver::Driver;
-pub use self::end::{StreamEnd, StreamerError};
+use self::end::check_size;
+pub use self::end::{NotStored, StreamEnd, StreamerError};
 pub use self::events::StreamerEvent;
 pub use self::options::StreamerOptions;
 use self::shared::Shared;
 pub use self::shared::StreamerFigures;
 use crate::caller::ClientError;
 use crate::clock::Clock;
-use crate::protocol::{
-    BinaryFrame, BinaryFrameHeader, BinaryVideo, ErrorCode, ProtocolError, Publish, SkeletonRef,
-    StartRecording,
-};
+use crate::protocol::{BinaryFrame, BinaryFrameHeader, BinaryVideo, Publish, SkeletonRef, StartRecording};
 
-/// How many commands may wait for their turn.
-const COMMAND_QUEUE: usize = 64;
 /// What a kept frame takes beside its message.
 const FRAME_OVERHEAD: usize = 64;
 
@@ -205,7 +201,7 @@ impl Streamer {
     /// # Errors
     ///
     /// [`StreamerError::Full`] if the buffer is full, the server is away, and nothing may be dropped; [`StreamerError::NotRising`];
-    /// [`StreamerError::Ended`].
+    /// [`StreamerError::TooLarge`]; [`StreamerError::Ragged`]; [`StreamerError::Ended`].
     ///
     /// # Cancel safety
     ///
@@ -218,6 +214,9 @@ impl Streamer {
         image: &[u8],
     ) -> Result<u64, StreamerError> {
         let width = pose.values.len().checked_div(pose.person_count()).unwrap_or(0);
+        if width * pose.person_count() != pose.values.len() {
+            return Err(StreamerError::Ragged { values: pose.values.len(), persons: pose.person_count() });
+        }
         let mut header = BinaryFrameHeader {
             timestamp,
             frame_number: number,
@@ -256,6 +255,7 @@ impl Streamer {
         let number = number.unwrap_or_else(|| state.next_number());
         header.frame_number = Some(number);
         let message = BinaryFrame::encode(header, pose, image);
+        check_size(&message)?;
         let size = message.len() + FRAME_OVERHEAD;
         let takes_frames = state.is_connected && state.trouble.is_none();
         if takes_frames && !state.frames.is_empty() && !state.frames.has_room(now, size) {
@@ -285,7 +285,7 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Ended`].
+    /// [`StreamerError::TooLarge`]; [`StreamerError::Ended`].
     pub async fn send_video(
         &self,
         offset: u64,
@@ -294,6 +294,7 @@ impl Streamer {
     ) -> Result<(), StreamerError> {
         let end = offset.saturating_add(data.len() as u64);
         let message = BinaryVideo { stream: String::new(), offset, timestamp, data }.encode();
+        check_size(&message)?;
         loop {
             let settled = self.shared.settled.notified();
             tokio::pin!(settled);
@@ -319,20 +320,28 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Ended`] if it comes to an end before.
+    /// [`StreamerError::NotStored`] if the recording ends meanwhile without some of it; [`StreamerError::Ended`] if the streamer has
+    /// come to an end, unless it was closed when everything was stored.
     pub async fn flush(&self) -> Result<(), StreamerError> {
-        let newest = self.shared.state().frames.newest();
+        let (newest, left_before) = {
+            let state = self.shared.state();
+            (state.frames.newest(), state.left.clone())
+        };
         loop {
             let settled = self.shared.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
             {
                 let state = self.shared.state();
-                if state.frames.acked_through() >= newest || state.frames.is_settled() {
-                    return Ok(());
-                }
-                if let Some(end) = &state.end {
-                    return Err(StreamerError::Ended(end.clone()));
+                let is_settled = state.frames.acked_through() >= newest || state.frames.is_settled();
+                match (&state.end, &state.left) {
+                    (Some(StreamEnd::Closed), _) if is_settled => return Ok(()),
+                    (Some(end), _) => return Err(StreamerError::Ended(end.clone())),
+                    (None, Some(left)) if is_settled && state.left != left_before => {
+                        return Err(StreamerError::NotStored(left.clone()));
+                    }
+                    (None, _) if is_settled => return Ok(()),
+                    (None, _) => {}
                 }
             }
             settled.await;
@@ -457,7 +466,7 @@ impl Streamer {
         }
         let after = state.frames.newest();
         match &what {
-            What::Start(_) => state.is_starting = true,
+            What::Start(_) => state.starting.push_back(after),
             What::Pause(is_pause) => state.timeline.change(after, *is_pause),
             _ => {}
         }
@@ -475,14 +484,4 @@ impl Drop for Streamer {
 /// Says why nothing is taken any more.
 fn ended(shared: &Shared) -> StreamerError {
     StreamerError::Ended(shared.state().end.clone().unwrap_or(StreamEnd::Closed))
-}
-
-/// Says that the server refused.
-fn refused(error: ProtocolError) -> StreamerError {
-    StreamerError::Client(ClientError::Refused(error))
-}
-
-/// Returns whether trying again can help.
-fn is_passing(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::Storage | ErrorCode::ShuttingDown)
 }

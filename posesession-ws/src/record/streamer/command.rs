@@ -7,9 +7,12 @@ use posesession_core::{SessionId, SessionStatus, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::StreamerError;
+use super::end::StreamerError;
 use crate::protocol::{Publish, StartRecording};
 use crate::record::client::Finalized;
+
+/// How many commands may wait for their turn.
+pub(super) const COMMAND_QUEUE: usize = 64;
 
 pub(super) type Reply = oneshot::Sender<Result<Answer, StreamerError>>;
 
@@ -77,6 +80,11 @@ impl Command {
     /// Returns whether it ends the recording, and so comes after all of it.
     pub(super) fn ends_recording(&self) -> bool {
         matches!(self.what, What::Stop { .. } | What::Discard { .. })
+    }
+
+    /// Returns whether it asks for the recording of this id.
+    pub(super) fn starts(&self, id: SessionId) -> bool {
+        matches!(&self.what, What::Start(start) if start.session_id == Some(id))
     }
 
     pub(super) fn message(&self, id: i64) -> Value {

@@ -11,12 +11,16 @@ use std::time::Duration;
 use super::back_off::BackOff;
 use super::command::Command;
 use super::connect::Connect;
+use super::end::StreamEnd;
+use super::ended;
 use super::events::StreamerEvent;
 use super::link::{Link, Step};
 use super::options::StreamerOptions;
-use super::shared::Shared;
-use super::{StreamEnd, ended};
+use super::shared::{Shared, State};
 use crate::caller::{ClientError, Incoming};
+
+/// How old a connection is that broke by chance, not by what it was used for.
+const STEADY: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Driver<C> {
@@ -35,7 +39,10 @@ pub(super) struct Driver<C> {
     /// Whether nobody was asked to pause or go on since the session was found again: the server may be another one, which
     /// doesn't know of a pause.
     is_found_again: bool,
+    /// Begins anew with what a connection achieves; one that only comes about is not enough.
     back_off: BackOff,
+    /// When the present connection came about.
+    connected_at: Duration,
     /// When the server was last heard of, or first had something to say.
     alive_at: Duration,
     /// Whether the owner has let go: what is left is sent, then it ends.
@@ -62,6 +69,7 @@ impl<C: Connect> Driver<C> {
             is_paused: false,
             is_found_again: false,
             back_off: BackOff::new(seed),
+            connected_at: Duration::ZERO,
             alive_at: Duration::ZERO,
             is_let_go: false,
         }
@@ -86,7 +94,7 @@ impl<C: Connect> Driver<C> {
             };
         };
         if !matches!(end, StreamEnd::Closed | StreamEnd::TimedOut { .. }) {
-            self.shared.state().leave(None);
+            self.shared.state().leave_all(None);
         }
         self.shared.end(end);
         let asked = std::mem::take(&mut self.shared.state().asked);
@@ -97,6 +105,7 @@ impl<C: Connect> Driver<C> {
 
     async fn serve(&mut self, link: &mut Link<C::Transport>) -> Exit {
         self.alive_at = self.shared.clock.now();
+        self.connected_at = self.alive_at;
         let shared = Arc::clone(&self.shared);
         loop {
             if link.is_idle()
@@ -134,6 +143,12 @@ impl<C: Connect> Driver<C> {
         }
     }
 
+    /// Returns the last number of the present recording: the one before its stop, if one was asked for, else the newest.
+    fn last_recorded(&self, state: &State) -> Option<u64> {
+        let mut asked = self.queue.iter().chain(&state.asked);
+        asked.find(|command| command.ends_recording()).map_or(state.frames.newest(), |stop| stop.after)
+    }
+
     /// Returns whether the server has nothing to say: nothing of the present connection's waits for an answer.
     fn is_waiting_for_nothing(&self) -> bool {
         let state = self.shared.state();
@@ -161,6 +176,9 @@ impl<C: Connect> Driver<C> {
     }
 
     fn lose_connection(&mut self, error: &ClientError) {
+        if self.shared.clock.now().saturating_sub(self.connected_at) >= STEADY {
+            self.back_off.reset();
+        }
         {
             let mut state = self.shared.state();
             state.is_connected = false;

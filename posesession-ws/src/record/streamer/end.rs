@@ -7,7 +7,8 @@ use posesession_core::{SessionId, SessionStatus};
 use thiserror::Error;
 
 use crate::caller::ClientError;
-use crate::protocol::ProtocolError;
+use crate::protocol::{ErrorCode, ProtocolError};
+use crate::transport::MAX_MESSAGE_BYTES;
 
 /// Why a streamer takes nothing any more.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -61,6 +62,22 @@ pub enum StreamerError {
         /// How many bytes they have.
         bytes: usize,
     },
+    /// A message that no server takes.
+    #[error(
+        "a message of {bytes} bytes is too large: a frame with its image, or a piece of video, has at most {MAX_MESSAGE_BYTES}"
+    )]
+    TooLarge {
+        /// How many bytes it would have.
+        bytes: usize,
+    },
+    /// The persons of a frame have the same number of values.
+    #[error("{values} values can't belong to {persons} persons: each has as many as the others")]
+    Ragged {
+        /// How many values.
+        values: usize,
+        /// How many persons.
+        persons: usize,
+    },
     /// Numbers rise.
     #[error("frame {number} comes after frame {highest}: numbers rise")]
     NotRising {
@@ -69,9 +86,22 @@ pub enum StreamerError {
         /// The highest before.
         highest: u64,
     },
+    /// A recording ended before all of it was stored: somebody else stopped it, or discarded it.
+    #[error("{0}")]
+    NotStored(NotStored),
     /// It takes nothing any more.
     #[error("the streamer has ended: {0}")]
     Ended(StreamEnd),
+}
+
+/// Numbers that a recording doesn't have, although nothing refused them.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("the session {session_id} ended before all of it was stored; not stored: {}", Numbers(numbers))]
+pub struct NotStored {
+    /// The session.
+    pub session_id: SessionId,
+    /// The numbers.
+    pub numbers: Vec<RangeInclusive<u64>>,
 }
 
 /// Numbers for people: `3-17, 20`, or `none`.
@@ -93,6 +123,22 @@ impl fmt::Display for Numbers<'_> {
         let more = self.0.len().saturating_sub(MOST_SHOWN);
         if more > 0 { write!(f, " and {more} ranges more") } else { Ok(()) }
     }
+}
+
+/// Refuses what the server would end the connection for, each time anew.
+pub(super) fn check_size(message: &[u8]) -> Result<(), StreamerError> {
+    let bytes = message.len();
+    if bytes > MAX_MESSAGE_BYTES { Err(StreamerError::TooLarge { bytes }) } else { Ok(()) }
+}
+
+/// Says that the server refused.
+pub(super) fn refused(error: ProtocolError) -> StreamerError {
+    StreamerError::Client(ClientError::Refused(error))
+}
+
+/// Returns whether trying again can help.
+pub(super) fn is_passing(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Storage | ErrorCode::ShuttingDown)
 }
 
 #[cfg(test)]

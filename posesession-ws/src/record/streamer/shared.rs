@@ -9,11 +9,12 @@ use posesession_core::{SessionId, SessionStatus, UnackedFrames, UnackedLimits};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::command::COMMAND_QUEUE;
 use super::command::Command;
+use super::end::{NotStored, StreamEnd};
 use super::events::{Events, StreamerEvent};
 use super::timeline::PauseTimeline;
 use super::video_buffer::VideoBuffer;
-use super::{COMMAND_QUEUE, StreamEnd};
 use crate::clock::Clock;
 
 /// How a streamer fares, in frames unless it says otherwise. Of a stream that was recorded from its first frame to its last,
@@ -79,8 +80,11 @@ pub(super) struct State {
     pub(super) video: VideoBuffer,
     pub(super) timeline: PauseTimeline,
     pub(super) session: Option<Recorded>,
-    /// Whether a recording has been asked for and is not answered yet: its frames are kept from here on.
-    pub(super) is_starting: bool,
+    /// The highest number before each recording that has been asked for and is not answered yet, in order: frames behind it are
+    /// kept.
+    pub(super) starting: VecDeque<Option<u64>>,
+    /// What was left of the last recording that ended before all of it was stored.
+    pub(super) left: Option<NotStored>,
     pub(super) is_connected: bool,
     /// Why the server's store takes no frames at the moment.
     pub(super) trouble: Option<String>,
@@ -97,7 +101,8 @@ impl Shared {
             video: VideoBuffer::default(),
             timeline: PauseTimeline::default(),
             session: None,
-            is_starting: false,
+            starting: VecDeque::new(),
+            left: None,
             is_connected: true,
             trouble: None,
             figures: StreamerFigures::default(),
@@ -142,7 +147,12 @@ impl Shared {
 impl State {
     /// Returns whether frames are kept until they are acknowledged.
     pub(super) fn is_recorded(&self) -> bool {
-        self.session.is_some() || self.is_starting
+        self.session.is_some() || !self.starting.is_empty()
+    }
+
+    /// Returns whether a frame is kept until it is acknowledged.
+    pub(super) fn keeps(&self, number: u64) -> bool {
+        self.session.is_some() || self.starting.front().is_some_and(|&before| before < Some(number))
     }
 
     /// Begins a recording: its numbers are acknowledged from here on.
@@ -157,23 +167,41 @@ impl State {
         }
     }
 
-    /// Ends a recording. Returns the numbers that were not settled: they are not in it.
-    pub(super) fn leave(&mut self, status: Option<SessionStatus>) -> Vec<RangeInclusive<u64>> {
+    /// Ends a recording whose last number is `last`, and lets go of what came since, up to where the next recording was asked for.
+    /// Returns the recording's numbers that were not settled: they are not in it.
+    pub(super) fn leave(
+        &mut self,
+        status: Option<SessionStatus>,
+        last: Option<u64>,
+    ) -> Vec<RangeInclusive<u64>> {
         let Some(session) = self.session.take() else { return Vec::new() };
-        self.is_starting = false;
         self.trouble = None;
-        self.timeline.reset();
+        self.timeline.end(last);
         self.video.reset();
-        self.figures.unrecorded += self.frames.len() as u64;
-        let newest = self.frames.newest();
-        let not_stored: Vec<_> = self.frames.unsettled().collect();
-        self.frames.ack(newest);
+        let not_stored: Vec<_> = self
+            .frames
+            .unsettled()
+            .filter(|range| Some(*range.start()) <= last)
+            .map(|range| *range.start()..=last.map_or(*range.end(), |last| last.min(*range.end())))
+            .collect();
+        let next = self.starting.front().copied().unwrap_or(self.frames.newest());
+        self.figures.unrecorded += self.frames.ack(next.max(last)) as u64;
         for range in &not_stored {
             let (first, last) = (*range.start(), *range.end());
             self.events.tell(StreamerEvent::NotStored { session_id: session.id, first, last });
         }
+        if !not_stored.is_empty() {
+            self.left = Some(NotStored { session_id: session.id, numbers: not_stored.clone() });
+        }
         self.events.tell(StreamerEvent::Ended { session_id: session.id, status });
         not_stored
+    }
+
+    /// Ends a recording with everything that was pushed and asked for: nobody takes any more of it.
+    pub(super) fn leave_all(&mut self, status: Option<SessionStatus>) -> Vec<RangeInclusive<u64>> {
+        self.starting.clear();
+        let newest = self.frames.newest();
+        self.leave(status, newest)
     }
 
     /// Notes that everything up to a number is durable, or settled otherwise.

@@ -22,6 +22,13 @@ impl PauseTimeline {
         }
     }
 
+    /// Takes a change back that was refused.
+    pub(super) fn undo(&mut self, after: Option<u64>, is_pause: bool) {
+        if let Some(at) = self.changes.iter().rposition(|&change| change == (after, is_pause)) {
+            self.changes.remove(at);
+        }
+    }
+
     /// Forgets changes that the other side has certainly seen: a frame after them is settled.
     pub(super) fn settle(&mut self, through: u64) {
         while let Some(&(after, is_pause)) = self.changes.front()
@@ -38,8 +45,10 @@ impl PauseTimeline {
         before.map_or(self.is_paused_before, |&(_, is_pause)| is_pause)
     }
 
-    pub(super) fn reset(&mut self) {
-        *self = Self::default();
+    /// Forgets a recording whose last number is `last`; what was said since is of the next one.
+    pub(super) fn end(&mut self, last: Option<u64>) {
+        self.is_paused_before = false;
+        self.changes.retain(|&(after, _)| after > last);
     }
 }
 

@@ -9,9 +9,10 @@ use crate::caller::{Caller, ClientError, Incoming};
 use crate::protocol::{ErrorCode, ProtocolError, Publish};
 use crate::record::streamer::command::{Answer, Command, Stopped, What};
 use crate::record::streamer::connect::Connect;
+use crate::record::streamer::end::{StreamEnd, is_passing};
 use crate::record::streamer::events::StreamerEvent;
+
 use crate::record::streamer::link::Link;
-use crate::record::streamer::{StreamEnd, is_passing};
 use crate::transport::Transport;
 
 /// What a server says about a session that is gone on with.
@@ -111,17 +112,16 @@ impl<C: Connect> Driver<C> {
             What::Start(start) => start.session_id,
             _ => None,
         };
-        let started = match (recorded, asked_for) {
-            // A server that doesn't know ids of the client's own gave it another one.
-            (Some(recorded), _) => Some(recorded),
-            (None, Some(id)) => resume(caller, &self.options.publish, id).await?.is_ok().then_some(id),
-            (None, None) => None,
+        let started = match asked_for {
+            Some(id) if recorded == Some(id) => Some(id),
+            Some(id) => resume(caller, &self.options.publish, id).await?.is_ok().then_some(id),
+            None => None,
         };
         if let Some(id) = started
             && let Some(command) = self.queue.remove(at)
         {
             self.shared.state().enter(id, true);
-            self.shared.state().is_starting = false;
+            self.shared.state().starting.pop_front();
             command.answer(Ok(Answer::Started(id)));
         }
         Ok(())
@@ -162,21 +162,23 @@ impl<C: Connect> Driver<C> {
         recorded: Option<SessionId>,
     ) -> Result<(), Exit> {
         let Gone { error, status, stored_through } = gone;
-        let is_settled = {
-            let mut state = self.shared.state();
-            // A server that doesn't know the session doesn't say that it lost it.
-            if stored_through.is_some() {
-                state.resumed_at(stored_through);
-            }
-            state.frames.is_settled()
-        };
+        // What was acknowledged, and what was stopped, is not forgotten by a server that kept it.
+        let is_unknown = error.code == ErrorCode::SessionNotFound;
         let asked_to_end = |command: &Command| {
             command.was_asked && matches!(command.what, What::Stop { .. } | What::Discard { .. })
         };
         let end = self.queue.iter().position(asked_to_end);
         let discarded = end.is_some_and(|at| matches!(self.queue[at].what, What::Discard { .. }));
-        if is_own && end.is_none() || !is_settled && is_own && !discarded {
-            let not_stored = self.shared.state().leave(status);
+        let (is_settled, last) = {
+            let mut state = self.shared.state();
+            if stored_through.is_some() || is_unknown && !discarded {
+                state.resumed_at(stored_through);
+            }
+            let last = self.last_recorded(&state);
+            (state.frames.unsettled().all(|range| Some(*range.start()) > last), last)
+        };
+        if is_own && !discarded && (end.is_none() || is_unknown || !is_settled) {
+            let not_stored = self.shared.state().leave_all(status);
             let reason = error.to_string();
             let end =
                 StreamEnd::NotResumable { session_id: session, status, stored_through, not_stored, reason };
@@ -199,7 +201,7 @@ impl<C: Connect> Driver<C> {
         };
         {
             let mut state = self.shared.state();
-            state.leave(status);
+            state.leave(status, last);
             if let Some(session) = recorded {
                 state.enter(session, false);
             }

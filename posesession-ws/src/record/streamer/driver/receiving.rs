@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posesession_core::SessionId;
+use posesession_core::{SessionId, SessionStatus};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ use crate::protocol::{Ack, ErrorCode, ProtocolError, RecordingStatus};
 use crate::record::client::Finalized;
 use crate::record::streamer::command::{Answer, Command, Stopped, What};
 use crate::record::streamer::connect::Connect;
+use crate::record::streamer::end::{StreamEnd, StreamerError, is_passing, refused};
 use crate::record::streamer::events::StreamerEvent;
-use crate::record::streamer::{StreamEnd, StreamerError, is_passing, refused};
 
 /// How long a command that the store couldn't do waits before it is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -27,12 +27,12 @@ impl<C: Connect> Driver<C> {
     /// Takes a message. Returns why all is over, if it is.
     pub(super) fn receive(&mut self, incoming: Incoming) -> Option<StreamEnd> {
         let Incoming::Json(message) = incoming else { return None };
-        self.back_off.reset();
         if !message["id"].is_null() {
             let asked = |command: &Command| command.asked_as.is_some_and(|id| message["id"] == json!(id));
             let at = self.queue.iter().position(asked)?;
             let command = self.queue.remove(at)?;
             self.alive_at = self.shared.clock.now();
+            self.back_off.reset();
             self.take_answer(command, message);
             return None;
         }
@@ -49,16 +49,15 @@ impl<C: Connect> Driver<C> {
             Some("recording_status") => self.take_status(read(message)?),
             Some("recording_started") => {
                 let OfSession { session_id } = read(message)?;
-                let mut state = self.shared.state();
-                let is_own = state.is_starting;
-                state.enter(session_id, is_own);
+                let is_own = self.queue.iter().any(|command| command.starts(session_id));
+                self.shared.state().enter(session_id, is_own);
             }
             Some("recording_stopped") => self.take_stopped(read::<OfSession>(message)?.session_id),
             Some("error") => {
                 let error: ProtocolError = read(message)?;
                 // Put out by another publisher: frames of this one are no longer heard.
                 if error.code == ErrorCode::NotPublisher {
-                    self.shared.state().leave(None);
+                    self.shared.state().leave_all(None);
                     return Ok(Some(StreamEnd::Superseded(error)));
                 }
                 let mut state = self.shared.state();
@@ -82,6 +81,9 @@ impl<C: Connect> Driver<C> {
                 return;
             }
             self.alive_at = self.shared.clock.now();
+            if ack.stored_through > state.frames.acked_through() {
+                self.back_off.reset();
+            }
             state.ack(ack.stored_through);
         }
         self.shared.settled.notify_waiters();
@@ -95,6 +97,14 @@ impl<C: Connect> Driver<C> {
                 return;
             };
             session.status = status.status;
+            let is_paused = status.status == SessionStatus::Paused;
+            let is_changing =
+                self.queue.iter().chain(&state.asked).any(|command| matches!(command.what, What::Pause(_)));
+            // Somebody else changed it.
+            if status.status.is_live() && !is_changing && state.timeline.is_paused_at(None) != is_paused {
+                state.timeline.change(self.cursor.checked_sub(1), is_paused);
+                self.is_paused = is_paused;
+            }
             // A server that says why it stores nothing is there; another connection would not help.
             if status.trouble.is_some() {
                 self.alive_at = self.shared.clock.now();
@@ -116,7 +126,8 @@ impl<C: Connect> Driver<C> {
         {
             let mut state = self.shared.state();
             if let Some(left) = state.session.filter(|left| left.id == session) {
-                state.leave(Some(left.status));
+                let last = self.last_recorded(&state);
+                state.leave(Some(left.status), last);
             }
         }
         self.is_paused = false;
@@ -136,16 +147,15 @@ impl<C: Connect> Driver<C> {
             What::Start(_) => read::<OfSession>(message).map(|started| {
                 let mut state = self.shared.state();
                 state.enter(started.session_id, true);
-                state.is_starting = false;
+                state.starting.pop_front();
                 Answer::Started(started.session_id)
             }),
-            What::Stop { .. } => self.take_finalized(message),
+            What::Stop { .. } => self.take_finalized(message, command.after),
             What::Discard { .. } => {
                 let mut state = self.shared.state();
                 // What was not acknowledged was to be erased all the same.
-                let newest = state.frames.newest();
-                state.ack(newest);
-                state.leave(None);
+                state.ack(command.after);
+                state.leave(None, command.after);
                 Ok(Answer::Done)
             }
         };
@@ -154,10 +164,10 @@ impl<C: Connect> Driver<C> {
         command.answer(answer.map_err(StreamerError::Client));
     }
 
-    fn take_finalized(&mut self, message: Value) -> Result<Answer, ClientError> {
+    fn take_finalized(&mut self, message: Value, last: Option<u64>) -> Result<Answer, ClientError> {
         let finalized: Finalized = read(message)?;
         let (session_id, status) = (finalized.session.id, Some(finalized.session.status));
-        let not_stored = self.shared.state().leave(status);
+        let not_stored = self.shared.state().leave(status, last);
         self.is_paused = false;
         let finalized = Some(finalized);
         Ok(Answer::Stopped(Box::new(Stopped { session_id, status, not_stored, finalized })))
@@ -178,14 +188,20 @@ impl<C: Connect> Driver<C> {
                 command.answer(Ok(Answer::Done));
                 return;
             }
+            // It stands as it was to stand already; after any other refusal it stands as before.
+            What::Pause(is_pause) if error.code != ErrorCode::BadState => {
+                self.is_paused = !is_pause;
+                self.shared.state().timeline.undo(command.after, *is_pause);
+            }
             What::Stop { .. } if error.code == ErrorCode::NoRecording => {
-                self.shared.state().leave(None);
+                self.shared.state().leave(None, command.after);
             }
             What::Start(_) => {
                 let mut state = self.shared.state();
-                state.is_starting = false;
-                if let Some(newest) = state.frames.newest().filter(|_| state.session.is_none()) {
-                    state.let_go_through(newest);
+                state.starting.pop_front();
+                let next = state.starting.front().copied().unwrap_or(state.frames.newest());
+                if let Some(next) = next.filter(|_| state.session.is_none()) {
+                    state.let_go_through(next);
                 }
             }
             _ => {}

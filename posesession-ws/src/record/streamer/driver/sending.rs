@@ -54,7 +54,7 @@ impl<C: Connect> Driver<C> {
                     } else {
                         state.figures.resent += 1;
                     }
-                    if !state.is_recorded() {
+                    if !state.keeps(number) {
                         state.let_go_through(number);
                         shared.settled.notify_waiters();
                     } else if was_waiting {
@@ -64,7 +64,7 @@ impl<C: Connect> Driver<C> {
                 }
                 Next::Dropped(first, last) => {
                     self.cursor = last.saturating_add(1);
-                    if state.is_recorded() {
+                    if state.keeps(last) {
                         let told = json!({
                             "type": "frames_dropped", "first": first, "last": last, "cause": "overflow",
                         });

@@ -1,0 +1,245 @@
+//! What a streamer is told to do keeps its place among the frames, whoever else tells the recording what to do.
+
+use std::time::Duration;
+
+use posesession_core::{PoseData, SessionStatus, Timestamp};
+use posesession_ws::protocol::ErrorCode;
+use posesession_ws::{
+    ClientError, MAX_MESSAGE_BYTES, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerOptions,
+};
+use serde_json::json;
+
+use crate::harness::House;
+use crate::road::{Fate, Road, named, pose, push, stored, wait_for};
+
+/// Ends the connection and waits for the next one.
+async fn reconnect(road: &Road, streamer: &Streamer) {
+    road.cut();
+    wait_for(streamer, |event| matches!(event, StreamerEvent::Reconnected { .. })).await;
+}
+
+async fn push_all(streamer: &Streamer, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        push(streamer, n).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_was_refused_is_not_made_up_for() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let refused = streamer.pause_recording().await;
+    assert!(
+        matches!(&refused, Err(StreamerError::Client(ClientError::Refused(error))) if error.code == ErrorCode::NoRecording),
+        "{refused:?}"
+    );
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push_all(&streamer, 0..10).await;
+    streamer.flush().await.unwrap();
+    reconnect(&road, &streamer).await;
+    push_all(&streamer, 10..20).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_controller_resumed_stays_resumed() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push_all(&streamer, 0..5).await;
+    streamer.pause_recording().await.unwrap();
+    let mut controller = house.connect().await;
+    controller.ask(json!({ "type": "resume_recording", "session_id": session })).await;
+    push_all(&streamer, 5..10).await;
+    streamer.flush().await.unwrap();
+    reconnect(&road, &streamer).await;
+    push_all(&streamer, 10..20).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_controller_paused_stays_paused() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push_all(&streamer, 0..5).await;
+    streamer.flush().await.unwrap();
+    let mut controller = house.connect().await;
+    controller.ask(json!({ "type": "pause_recording", "session_id": session })).await;
+    wait_for(
+        &streamer,
+        |event| matches!(event, StreamerEvent::Status(status) if status.status == SessionStatus::Paused),
+    )
+    .await;
+    reconnect(&road, &streamer).await;
+    push_all(&streamer, 5..10).await;
+    streamer.flush().await.unwrap();
+    assert_eq!(streamer.status(), Some(SessionStatus::Paused));
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..5), "nobody recorded what came in the pause");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flushing_fails_if_the_streamer_ended_without_all_of_it() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    streamer.start_recording(named("Squat")).await.unwrap();
+    road.lead_to(None);
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    push_all(&streamer, 5..8).await;
+    road.lead_to(Some(House::new().records.clone()));
+    for _ in 0..2 {
+        let flushed = streamer.flush().await;
+        let Err(StreamerError::Ended(StreamEnd::NotResumable { not_stored, .. })) = flushed else {
+            panic!("{flushed:?}")
+        };
+        assert_eq!(not_stored, [5..=7]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn flushing_fails_if_somebody_else_stops_the_recording_meanwhile() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let mut controller = house.connect().await;
+    // The acknowledgements are lost, so that what was pushed is not known to be stored.
+    road.judge(|text| if text.contains("\"ack\"") { Fate::IsLost } else { Fate::Comes });
+    push_all(&streamer, 0..5).await;
+    let stop = json!({ "type": "stop_recording", "session_id": session });
+    let (flushed, _stopped) = tokio::join!(streamer.flush(), controller.ask(stop));
+    let Err(StreamerError::NotStored(left)) = flushed else { panic!("{flushed:?}") };
+    assert_eq!((left.session_id, left.numbers), (session, vec![0..=4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_gone_was_not_stopped() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    streamer.start_recording(named("Squat")).await.unwrap();
+    push_all(&streamer, 0..5).await;
+    streamer.flush().await.unwrap();
+    road.judge(|_| Fate::IsLost);
+    let (other, way) = (House::new().records.clone(), road.clone());
+    let replaced = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        way.judge(|_| Fate::Comes);
+        way.lead_to(Some(other));
+    };
+    let (stopped, ()) = tokio::join!(streamer.stop_recording(), replaced);
+    assert!(
+        matches!(&stopped, Err(StreamerError::Ended(StreamEnd::NotResumable { .. }))),
+        "every acknowledged frame is gone: {stopped:?}"
+    );
+    wait_for(&streamer, |event| {
+        matches!(event, StreamerEvent::AcknowledgedLost { after: None, acknowledged: 4, .. })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_ones_recording_is_not_taken_for_the_own() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let others = async {
+        // The command is lost with its connection.
+        road.lead_to(None);
+        wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+        house.connect().await.start("Theirs").await;
+        road.lead_to(Some(house.records.clone()));
+    };
+    let (mine, ()) = tokio::join!(streamer.start_recording(named("Mine")), others);
+    assert!(
+        matches!(&mine, Err(StreamerError::Client(ClientError::Refused(error))) if error.code == ErrorCode::AlreadyRecording),
+        "{mine:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_between_a_stop_and_a_start_are_in_neither() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push_all(&streamer, 0..5).await;
+    let then = async {
+        push_all(&streamer, 5..7).await;
+        let begin = push_all(&streamer, 7..12);
+        tokio::join!(streamer.start_recording(named("Next")), begin).0.unwrap()
+    };
+    let (stopped, next) = tokio::join!(streamer.stop_recording(), then);
+    assert_eq!(stopped.unwrap().not_stored, [], "nothing is missing");
+    push_all(&streamer, 12..15).await;
+    streamer.flush().await.unwrap();
+    assert_eq!(streamer.stop_recording().await.unwrap().not_stored, []);
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
+    assert_eq!(stored(&house, next).await, Vec::from_iter(7..15));
+    assert_eq!((streamer.figures().acked, streamer.figures().unrecorded), (13, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_is_asked_for_while_another_stops_is_whole() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let first = streamer.start_recording(named("First")).await.unwrap();
+    push_all(&streamer, 0..5).await;
+    let (stopped, started, ()) = tokio::join!(
+        streamer.stop_recording(),
+        streamer.start_recording(named("Next")),
+        push_all(&streamer, 5..300)
+    );
+    road.cut();
+    push_all(&streamer, 300..310).await;
+    assert_eq!(streamer.stop_recording().await.unwrap().not_stored, []);
+    assert_eq!(stopped.unwrap().not_stored, []);
+    assert_eq!(stored(&house, first).await, Vec::from_iter(0..5));
+    assert_eq!(stored(&house, started.unwrap()).await, Vec::from_iter(5..310));
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_before_a_start_are_not_recorded() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    push_all(&streamer, 0..5).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    push_all(&streamer, 10..12).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, [10, 11]);
+    let figures = streamer.figures();
+    assert_eq!((figures.unrecorded, figures.reconnects), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_server_takes_is_refused_at_once() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let image = vec![0xff; MAX_MESSAGE_BYTES];
+    let refused = streamer.send_frame(Some(0), Timestamp::ZERO, &pose(0), &image).await;
+    assert!(
+        matches!(refused, Err(StreamerError::TooLarge { bytes }) if bytes > MAX_MESSAGE_BYTES),
+        "{refused:?}"
+    );
+    let refused = streamer.send_video(0, Timestamp::ZERO, image.into()).await;
+    assert!(matches!(refused, Err(StreamerError::TooLarge { .. })), "{refused:?}");
+    let ragged = PoseData { values: vec![0.0; 85], track_ids: vec![0, 1] };
+    let refused = streamer.send_frame(Some(0), Timestamp::ZERO, &ragged, &[]).await;
+    assert!(matches!(refused, Err(StreamerError::Ragged { values: 85, persons: 2 })), "{refused:?}");
+    push_all(&streamer, 0..5).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
+    assert_eq!(streamer.figures().reconnects, 0);
+}
