@@ -27,8 +27,8 @@ use self::end::check_size;
 pub use self::end::{NotStored, StreamEnd, StreamerError};
 pub use self::events::StreamerEvent;
 pub use self::options::StreamerOptions;
-use self::shared::Shared;
 pub use self::shared::StreamerFigures;
+use self::shared::{Shared, Starting};
 use crate::caller::ClientError;
 use crate::clock::Clock;
 use crate::protocol::{BinaryFrame, BinaryFrameHeader, BinaryVideo, Publish, SkeletonRef, StartRecording};
@@ -285,7 +285,7 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::TooLarge`]; [`StreamerError::Ended`].
+    /// [`StreamerError::NoVideo`]; [`StreamerError::TooLarge`]; [`StreamerError::Ended`].
     pub async fn send_video(
         &self,
         offset: u64,
@@ -303,6 +303,9 @@ impl Streamer {
                 let mut state = self.shared.state();
                 if let Some(end) = &state.end {
                     return Err(StreamerError::Ended(end.clone()));
+                }
+                if !state.takes_video() {
+                    return Err(StreamerError::NoVideo);
                 }
                 let kept = state.video.bytes();
                 if kept == 0 || kept + message.len() <= self.max_video_bytes {
@@ -355,10 +358,12 @@ impl Streamer {
     /// Dropping the future loses nothing.
     pub async fn next_event(&self) -> Option<StreamerEvent> {
         loop {
+            // Before the events: the last ones are told before it is over.
+            let is_over = self.shared.over.is_cancelled();
             if let Some(event) = self.try_event() {
                 return Some(event);
             }
-            if self.shared.over.is_cancelled() {
+            if is_over {
                 return None;
             }
             self.shared.told.notified().await;
@@ -434,6 +439,11 @@ impl Streamer {
     /// Lets go, and waits until what was pushed is sent.
     pub async fn close(self) {
         self.let_go();
+        self.closed().await;
+    }
+
+    /// Waits until it takes nothing any more and its connection is gone.
+    pub async fn closed(&self) {
         self.shared.over.cancelled().await;
     }
 
@@ -466,7 +476,10 @@ impl Streamer {
         }
         let after = state.frames.newest();
         match &what {
-            What::Start(_) => state.starting.push_back(after),
+            What::Start(start) => {
+                let takes_video = start.video.is_some();
+                state.starting.push_back(Starting { after, takes_video });
+            }
             What::Pause(is_pause) => state.timeline.change(after, *is_pause),
             _ => {}
         }

@@ -1,11 +1,14 @@
 //! What a streamer is told to do keeps its place among the frames, whoever else tells the recording what to do.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::{SinkExt as _, StreamExt as _};
 use posesession_core::{PoseData, SessionStatus, Timestamp};
 use posesession_ws::protocol::ErrorCode;
 use posesession_ws::{
-    ClientError, MAX_MESSAGE_BYTES, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerOptions,
+    ClientError, MAX_MESSAGE_BYTES, Message, StreamEnd, Streamer, StreamerError, StreamerEvent,
+    StreamerOptions, in_process,
 };
 use serde_json::json;
 
@@ -242,4 +245,43 @@ async fn what_no_server_takes_is_refused_at_once() {
     streamer.stop_recording().await.unwrap();
     assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
     assert_eq!(streamer.figures().reconnects, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn video_that_nobody_stores_is_refused() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    for _ in 0..2 {
+        let refused = streamer.send_video(0, Timestamp::ZERO, vec![0; 400].into()).await;
+        assert!(matches!(refused, Err(StreamerError::NoVideo)), "{refused:?}");
+        streamer.start_recording(named("Without video")).await.unwrap();
+        let refused = streamer.send_video(0, Timestamp::ZERO, vec![0; 400].into()).await;
+        assert!(matches!(refused, Err(StreamerError::NoVideo)), "{refused:?}");
+        streamer.stop_recording().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_connection_is_noticed_though_nobody_records() {
+    let (server_end, client_end) = in_process(8);
+    let serving = tokio::spawn(async move {
+        let mut server = server_end;
+        server.send(Message::text(r#"{"type":"welcome"}"#)).await.unwrap();
+        let Some(Ok(Message::Text(publish))) = server.next().await else { panic!("it publishes") };
+        let publish: serde_json::Value = serde_json::from_str(publish.as_str()).unwrap();
+        server.send(Message::text(json!({ "type": "ok", "id": publish["id"] }).to_string())).await.unwrap();
+        // From here on nothing is read: the host is gone.
+        std::future::pending::<()>().await;
+    });
+    let ends = Arc::new(Mutex::new(Some(client_end)));
+    let connect = move || {
+        let end = ends.lock().unwrap().take();
+        async move { end.ok_or(ClientError::Closed { reason: None }) }
+    };
+    let streamer = Streamer::connect(connect, StreamerOptions::default()).await.unwrap();
+    push_all(&streamer, 0..20).await;
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    streamer.close().await;
+    serving.abort();
 }

@@ -16,7 +16,7 @@ pub trait Connect: Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`ClientError`]; every error but [`ClientError::BadUrl`] leads to another try, later.
+    /// [`ClientError`]. The first connection fails with it; later, every error leads to another try.
     fn connect(&mut self) -> impl Future<Output = Result<Self::Transport, ClientError>> + Send;
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Driver<C> {
     is_found_again: bool,
     /// Begins anew with what a connection achieves; one that only comes about is not enough.
     back_off: BackOff,
+    /// Whether a message is on its way out that the connection has not taken yet.
+    is_sending: bool,
     /// When the present connection came about.
     connected_at: Duration,
     /// When the server was last heard of, or first had something to say.
@@ -69,6 +71,7 @@ impl<C: Connect> Driver<C> {
             is_paused: false,
             is_found_again: false,
             back_off: BackOff::new(seed),
+            is_sending: false,
             connected_at: Duration::ZERO,
             alive_at: Duration::ZERO,
             is_let_go: false,
@@ -111,8 +114,12 @@ impl<C: Connect> Driver<C> {
             if link.is_idle()
                 && let Some(message) = self.next_message()
             {
+                if self.is_waiting_for_nothing() {
+                    self.alive_at = shared.clock.now();
+                }
                 link.put(message);
             }
+            self.is_sending = !link.is_idle();
             if self.is_let_go && link.is_idle() {
                 return Exit::Over(StreamEnd::Closed);
             }
@@ -149,11 +156,11 @@ impl<C: Connect> Driver<C> {
         asked.find(|command| command.ends_recording()).map_or(state.frames.newest(), |stop| stop.after)
     }
 
-    /// Returns whether the server has nothing to say: nothing of the present connection's waits for an answer.
+    /// Returns whether the server has nothing to say: nothing of the present connection's waits for an answer, or to be taken.
     fn is_waiting_for_nothing(&self) -> bool {
         let state = self.shared.state();
         let unacked = state.is_recorded() && state.frames.from(0).next().is_some();
-        !unacked && self.queue.iter().all(|command| command.asked_as.is_none())
+        !unacked && !self.is_sending && self.queue.iter().all(|command| command.asked_as.is_none())
     }
 
     /// Returns whether the connection is given up. Also while a stop waits for a slow store: the server goes on with it whatever

@@ -70,6 +70,9 @@ pub enum StreamerError {
         /// How many bytes it would have.
         bytes: usize,
     },
+    /// Nobody stores the video.
+    #[error("no recording takes video: start one with `video`")]
+    NoVideo,
     /// The persons of a frame have the same number of values.
     #[error("{values} values can't belong to {persons} persons: each has as many as the others")]
     Ragged {

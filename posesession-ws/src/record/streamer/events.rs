@@ -59,7 +59,7 @@ pub enum StreamerEvent {
     AcknowledgedLost {
         /// The session.
         session_id: SessionId,
-        /// The first of the lost numbers; none if it is the very first.
+        /// The last number that is still there; none if none is.
         after: Option<u64>,
         /// The number up to which everything had been acknowledged.
         acknowledged: u64,

@@ -50,8 +50,18 @@ pub(super) struct Recorded {
     pub(super) id: SessionId,
     /// Whether this streamer started it.
     pub(super) is_own: bool,
+    /// Whether it takes video, as far as is known.
+    pub(super) takes_video: bool,
     pub(super) acked_through: Option<u64>,
     pub(super) status: SessionStatus,
+}
+
+/// A recording that has been asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Starting {
+    /// The highest number before it: frames behind it are kept.
+    pub(super) after: Option<u64>,
+    pub(super) takes_video: bool,
 }
 
 #[derive(Debug)]
@@ -80,9 +90,8 @@ pub(super) struct State {
     pub(super) video: VideoBuffer,
     pub(super) timeline: PauseTimeline,
     pub(super) session: Option<Recorded>,
-    /// The highest number before each recording that has been asked for and is not answered yet, in order: frames behind it are
-    /// kept.
-    pub(super) starting: VecDeque<Option<u64>>,
+    /// The recordings that have been asked for and are not answered yet, in order.
+    pub(super) starting: VecDeque<Starting>,
     /// What was left of the last recording that ended before all of it was stored.
     pub(super) left: Option<NotStored>,
     pub(super) is_connected: bool,
@@ -150,9 +159,29 @@ impl State {
         self.session.is_some() || !self.starting.is_empty()
     }
 
+    /// Returns whether a recording takes pieces of video, or one that has been asked for will.
+    pub(super) fn takes_video(&self) -> bool {
+        self.session.is_some_and(|session| session.takes_video)
+            || self.starting.iter().any(|start| start.takes_video)
+    }
+
     /// Returns whether a frame is kept until it is acknowledged.
     pub(super) fn keeps(&self, number: u64) -> bool {
-        self.session.is_some() || self.starting.front().is_some_and(|&before| before < Some(number))
+        self.session.is_some() || self.starting.front().is_some_and(|start| start.after < Some(number))
+    }
+
+    /// Returns the highest number before the next recording that is asked for: frames up to it are in none.
+    pub(super) fn next_start(&self) -> Option<u64> {
+        self.starting.front().map_or(self.frames.newest(), |start| start.after)
+    }
+
+    /// Begins the recording that was asked for first.
+    pub(super) fn enter_own(&mut self, id: SessionId) {
+        self.enter(id, true);
+        let start = self.starting.pop_front();
+        if let Some((session, start)) = self.session.as_mut().zip(start) {
+            session.takes_video = start.takes_video;
+        }
     }
 
     /// Begins a recording: its numbers are acknowledged from here on.
@@ -161,7 +190,7 @@ impl State {
             Some(session) if session.id == id => session.is_own |= is_own,
             _ => {
                 let status = SessionStatus::Recording;
-                self.session = Some(Recorded { id, is_own, acked_through: None, status });
+                self.session = Some(Recorded { id, is_own, takes_video: true, acked_through: None, status });
                 self.events.tell(StreamerEvent::Started { session_id: id });
             }
         }
@@ -184,7 +213,7 @@ impl State {
             .filter(|range| Some(*range.start()) <= last)
             .map(|range| *range.start()..=last.map_or(*range.end(), |last| last.min(*range.end())))
             .collect();
-        let next = self.starting.front().copied().unwrap_or(self.frames.newest());
+        let next = self.next_start();
         self.figures.unrecorded += self.frames.ack(next.max(last)) as u64;
         for range in &not_stored {
             let (first, last) = (*range.start(), *range.end());

@@ -120,8 +120,7 @@ impl<C: Connect> Driver<C> {
         if let Some(id) = started
             && let Some(command) = self.queue.remove(at)
         {
-            self.shared.state().enter(id, true);
-            self.shared.state().starting.pop_front();
+            self.shared.state().enter_own(id);
             command.answer(Ok(Answer::Started(id)));
         }
         Ok(())

@@ -146,8 +146,7 @@ impl<C: Connect> Driver<C> {
             What::Publish(_) | What::Pause(_) | What::Mark { .. } => Ok(Answer::Done),
             What::Start(_) => read::<OfSession>(message).map(|started| {
                 let mut state = self.shared.state();
-                state.enter(started.session_id, true);
-                state.starting.pop_front();
+                state.enter_own(started.session_id);
                 Answer::Started(started.session_id)
             }),
             What::Stop { .. } => self.take_finalized(message, command.after),
@@ -199,8 +198,7 @@ impl<C: Connect> Driver<C> {
             What::Start(_) => {
                 let mut state = self.shared.state();
                 state.starting.pop_front();
-                let next = state.starting.front().copied().unwrap_or(state.frames.newest());
-                if let Some(next) = next.filter(|_| state.session.is_none()) {
+                if let Some(next) = state.next_start().filter(|_| state.session.is_none()) {
                     state.let_go_through(next);
                 }
             }
