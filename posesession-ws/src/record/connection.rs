@@ -1,16 +1,17 @@
 //! One `/ws/pose` connection: its loop, and what it has published, watched and started.
 
+mod asking;
+
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use posesession_core::{PreRoll, SessionId, Skeleton};
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
 use tokio_stream::StreamMap;
 
+use self::asking::{hand_over_waiting, next_of};
 use super::RecordService;
 use super::live::Viewer;
 use super::peer::{Inbox, Peer, json_message};
@@ -43,7 +44,12 @@ pub(super) struct Connection<T> {
     started: Option<SessionId>,
     /// What waits for room in a stream's queue. Until then nothing is read from the client, but it is told everything.
     waiting: Option<(StreamHandle, StreamCommand)>,
+    /// What was read of the client while it waited for an answer: one message, or its end.
+    ahead: Option<Read>,
 }
+
+/// What is read of a client; none at the end.
+type Read = Option<Result<Message, TransportError>>;
 
 impl<T: Transport> Connection<T> {
     pub(super) fn new(service: RecordService, transport: T, peer: Peer, inbox: Inbox) -> Self {
@@ -58,17 +64,14 @@ impl<T: Transport> Connection<T> {
             controlled: HashMap::new(),
             started: None,
             waiting: None,
+            ahead: None,
         }
     }
 
     pub(super) async fn run(&mut self) -> Result<(), TransportError> {
         let result = self.serve().await;
-        hand_over_waiting(&mut self.waiting).await;
         self.live.clear();
-        let streams = self.published.iter().map(|(_, stream)| stream).chain(self.controlled.values());
-        for stream in streams.chain(self.watched.values()) {
-            stream.send(StreamCommand::Disconnect { connection: self.peer.id }).await;
-        }
+        self.leave();
         result
     }
 
@@ -90,7 +93,7 @@ impl<T: Transport> Connection<T> {
                 Some(event) = self.inbox.events.recv() => self.tell(event).await?,
                 Some((_, message)) = self.live.next() => self.tell(message).await?,
                 () = hand_over_waiting(&mut self.waiting), if self.waiting.is_some() => {}
-                message = self.transport.next(), if self.waiting.is_none() => match message {
+                read = next_of(&mut self.ahead, &mut self.transport), if self.waiting.is_none() || self.has_ended() => match read {
                     None | Some(Err(TransportError::Closed)) => return Ok(()),
                     Some(Ok(Message::Close(_))) => {
                         answer_goodbye(&mut self.transport).await;
@@ -119,6 +122,9 @@ impl<T: Transport> Connection<T> {
     /// Sends a message. While the client doesn't read, nothing else happens here: so this is where it is put out once too
     /// much waits for it, and where a shutdown loses patience.
     async fn tell(&mut self, message: Message) -> Result<(), TransportError> {
+        if self.has_ended() {
+            return Ok(());
+        }
         let shutdown = self.service.inner.shutdown.clone();
         let patience = async {
             shutdown.cancelled().await;
@@ -146,26 +152,6 @@ impl<T: Transport> Connection<T> {
     fn hand_over(&mut self, stream: &StreamHandle, command: StreamCommand) {
         if let Some(command) = stream.try_send(command) {
             self.waiting = Some((stream.clone(), command));
-        }
-    }
-
-    /// Asks a stream, telling the client what happens meanwhile.
-    async fn ask(
-        &mut self,
-        stream: &StreamHandle,
-        command: impl FnOnce(oneshot::Sender<Answer>) -> StreamCommand,
-    ) -> Answer {
-        let mut answer = pin!(stream.ask(command));
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer,
-                Some(event) = self.inbox.events.recv() => {
-                    // A broken connection shows again when the answer is sent.
-                    if self.tell(event).await.is_err() {
-                        return answer.await;
-                    }
-                }
-            }
         }
     }
 
@@ -472,15 +458,6 @@ fn pre_roll(field: &str, seconds: Option<f64>) -> Result<Option<Duration>, Proto
             let message = format!("`{field}` is a number of seconds from 0 to {most}");
             Err(ProtocolError::new(ErrorCode::BadMessage, message))
         }
-    }
-}
-
-/// Hands over what waits. Dropping the future loses nothing.
-async fn hand_over_waiting(waiting: &mut Option<(StreamHandle, StreamCommand)>) {
-    let Some((stream, command)) = waiting else { return };
-    let room = stream.room_for(command).await;
-    if let (Some(room), Some((_, command))) = (room, waiting.take()) {
-        room.send(command);
     }
 }
 

@@ -98,6 +98,19 @@ pub(super) enum Control {
 }
 
 impl StreamCommand {
+    /// Returns whether it is to be done although its sender is gone before there was room for it: frames are, and what is done to a
+    /// recording.
+    pub(super) fn outlives_its_sender(&self) -> bool {
+        matches!(
+            self,
+            Self::Frame { .. }
+                | Self::Dropped { .. }
+                | Self::Refused { .. }
+                | Self::Video { .. }
+                | Self::Control { .. }
+        )
+    }
+
     /// Returns about how many KiB it has, as far as they are the sender's to choose.
     fn kib(&self) -> u32 {
         let bytes = match self {
@@ -164,15 +177,6 @@ impl StreamHandle {
         self.live.watch(&self.name, format)
     }
 
-    /// Hands a command over, waiting while the queue is full. Only a service that shuts down no longer takes any.
-    pub(super) async fn send(&self, command: StreamCommand) {
-        if let Some(room) = self.room(command.kib()).await {
-            room.send(command);
-        } else {
-            tracing::debug!(stream = %self.name, "the stream has ended");
-        }
-    }
-
     /// Hands a command over if there is room for it, else gives it back. A stream that has ended takes none.
     pub(super) fn try_send(&self, command: StreamCommand) -> Option<StreamCommand> {
         let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(command.kib()) else {
@@ -198,15 +202,6 @@ impl StreamHandle {
     /// Waits for room in the queue for a command; there is none in a stream that has ended.
     pub(super) async fn room_for(&self, command: &StreamCommand) -> Option<Room> {
         self.room(command.kib()).await
-    }
-
-    /// Hands a command over and waits for its answer.
-    pub(super) async fn ask(&self, command: impl FnOnce(oneshot::Sender<Answer>) -> StreamCommand) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        self.send(command(reply)).await;
-        answer.await.unwrap_or_else(|_ended| {
-            Err(ProtocolError::new(ErrorCode::ShuttingDown, "the server is shutting down"))
-        })
     }
 }
 

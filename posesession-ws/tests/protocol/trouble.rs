@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use posesession_store::SessionStore;
-use posesession_ws::RecordOptions;
+use posesession_ws::{RecordOptions, in_process};
 use serde_json::json;
 
-use crate::harness::House;
+use crate::harness::{Client, House};
 
 /// How many frames with [`IMAGE_BYTES`] fill a recorder.
 const FILLING: u64 = 16;
@@ -96,4 +96,41 @@ async fn a_recording_that_a_stopping_server_can_not_store_is_left_to_be_gone_on_
     let stored = house.store.read_session(session).await.unwrap();
     assert_eq!((stored.status.as_str(), stored.frame_count), ("recording", 1));
     assert_eq!(house.store.interrupt_live_sessions().await.unwrap(), [session]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_give_up_while_nothing_is_taken_leave_no_connection_behind() {
+    let house = House::new();
+    let mut client = house.connect().await;
+    client.ask(json!({ "type": "publish", "publisher": "run-1" })).await;
+    let session = client.start("full").await;
+    house.break_media();
+    for n in 0..FILLING {
+        client.frame_with_image(n, IMAGE_BYTES).await;
+    }
+    for n in FILLING..200 {
+        client.frame(n).await;
+    }
+    let commands = [
+        json!({ "type": "publish", "publisher": "run-1" }),
+        json!({ "type": "resume_session", "session_id": session, "publisher": "run-1" }),
+        json!({ "type": "subscribe" }),
+        json!({ "type": "mark", "label": "x", "session_id": session }),
+    ];
+    for command in commands {
+        for _ in 0..50 {
+            let (server_end, client_end) = in_process(1024);
+            let service = house.records.clone();
+            let served = tokio::spawn(async move { service.serve(server_end).await });
+            let mut impatient = Client::over(client_end);
+            assert_eq!(impatient.next().await["type"], "welcome");
+            impatient.send(command.clone()).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            drop(impatient);
+            let ended = tokio::time::timeout(Duration::from_secs(5), served).await;
+            assert!(ended.expect("the end of a connection without a client").unwrap().is_ok(), "{command}");
+        }
+    }
+    house.mend_media();
+    assert_eq!(client.stop().await["session"]["frame_count"], 200, "nobody that is gone put it out");
 }

@@ -164,6 +164,9 @@ impl StreamActor {
                 let _gone = reply.send(self.drop_frames(from, &dropped));
             }
             StreamCommand::Video { from, video } => self.handle_video(from, video).await,
+            // Who is gone must not put out who has come since.
+            StreamCommand::Publish { peer, .. } | StreamCommand::ResumeSession { peer, .. }
+                if peer.is_gone() => {}
             StreamCommand::Publish { peer, publisher, take_over, skeleton, fps, pre_roll_max, reply } => {
                 let answer = self.publish(peer, publisher, take_over, skeleton, fps).await;
                 if answer.is_ok() {
