@@ -44,6 +44,8 @@ pub(super) struct Connection<T> {
     started: Option<SessionId>,
     /// What waits for room in a stream's queue. Until then nothing is read from the client, but it is told everything.
     waiting: Option<(StreamHandle, StreamCommand)>,
+    /// Whether frames, or video, came over it.
+    has_sent: bool,
     /// What was read of the client while it waited for an answer: one message, or its end.
     ahead: Option<Read>,
 }
@@ -64,6 +66,7 @@ impl<T: Transport> Connection<T> {
             controlled: HashMap::new(),
             started: None,
             waiting: None,
+            has_sent: false,
             ahead: None,
         }
     }
@@ -146,13 +149,6 @@ impl<T: Transport> Connection<T> {
             self.tell(event).await?;
         }
         Ok(())
-    }
-
-    /// Hands a command over as soon as there is room for it.
-    fn hand_over(&mut self, stream: &StreamHandle, command: StreamCommand) {
-        if let Some(command) = stream.try_send(command) {
-            self.waiting = Some((stream.clone(), command));
-        }
     }
 
     async fn handle_message(&mut self, message: Message) -> Result<(), TransportError> {
@@ -370,7 +366,7 @@ impl<T: Transport> Connection<T> {
     async fn unsubscribe(&mut self, name: Option<String>) -> Answer {
         let name = name.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
         if let Some(stream) = self.watched.get(&name).cloned() {
-            self.hand_over(&stream, StreamCommand::Unsubscribe { connection: self.peer.id });
+            self.hand_over_aside(&stream, StreamCommand::Unsubscribe { connection: self.peer.id });
         }
         self.unwatch(&name);
         Ok(ok_answer(Map::new()))

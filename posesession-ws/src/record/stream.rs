@@ -111,6 +111,11 @@ impl StreamCommand {
         )
     }
 
+    /// Returns whether its sender sends frames, or is about to.
+    pub(super) fn is_about_frames(&self) -> bool {
+        matches!(self, Self::Publish { .. } | Self::ResumeSession { .. } | Self::Dropped { .. })
+    }
+
     /// Returns about how many KiB it has, as far as they are the sender's to choose.
     fn kib(&self) -> u32 {
         let bytes = match self {
@@ -147,6 +152,8 @@ impl Room {
 pub(super) struct StreamHandle {
     name: Arc<str>,
     commands: mpsc::Sender<Queued>,
+    /// For those who send no frames, and so have no order to keep: it is read also while the recorder is full.
+    aside: mpsc::Sender<StreamCommand>,
     /// The bytes for which there is room in the queue, in KiB.
     bytes: Arc<Semaphore>,
     live: Arc<Live>,
@@ -192,6 +199,13 @@ impl StreamHandle {
         }
     }
 
+    /// Hands a command over beside the queue if there is room for it, else gives it back.
+    pub(super) fn try_send_aside(&self, command: StreamCommand) -> Option<StreamCommand> {
+        self.aside.try_send(command).err().map(|refused| match refused {
+            mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command) => command,
+        })
+    }
+
     /// Waits for room in the queue for so many KiB; there is none in a stream that has ended.
     async fn room(&self, kib: u32) -> Option<Room> {
         let place = self.commands.clone().reserve_owned().await.ok()?;
@@ -208,11 +222,13 @@ impl StreamHandle {
 /// Starts a stream's actor.
 pub(super) fn spawn(service: RecordService, name: String) -> StreamHandle {
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+    let (aside, aside_receiver) = mpsc::channel(COMMAND_QUEUE);
     let live = Arc::new(Live::new());
     let bytes = Arc::new(Semaphore::new(COMMAND_QUEUE_KIB as usize));
-    let handle = StreamHandle { name: name.into(), commands, bytes, live, is_published: Arc::default() };
+    let handle =
+        StreamHandle { name: name.into(), commands, aside, bytes, live, is_published: Arc::default() };
     let tasks = service.inner.tasks.clone();
-    tasks.spawn(StreamActor::new(service, &handle, receiver).run());
+    tasks.spawn(StreamActor::new(service, &handle, receiver, aside_receiver).run());
     handle
 }
 
@@ -234,7 +250,9 @@ mod tests {
         let (commands, mut receiver) = mpsc::channel(COMMAND_QUEUE);
         let bytes = Arc::new(Semaphore::new(COMMAND_QUEUE_KIB as usize));
         let live = Arc::new(Live::new());
-        let stream = StreamHandle { name: "s".into(), commands, bytes, live, is_published: Arc::default() };
+        let (aside, _aside) = mpsc::channel(1);
+        let is_published = Arc::default();
+        let stream = StreamHandle { name: "s".into(), commands, aside, bytes, live, is_published };
         assert!(stream.try_send(video(20 << 20)).is_none());
         let waiting = stream.try_send(video(20 << 20)).expect("no room");
         assert!(stream.try_send(StreamCommand::Unsubscribe { connection: ConnectionId(1) }).is_none());

@@ -19,7 +19,7 @@ impl<T: Transport> Connection<T> {
         command: impl FnOnce(oneshot::Sender<Answer>) -> StreamCommand,
     ) -> Answer {
         let (reply, mut answer) = oneshot::channel();
-        self.hand_over(stream, command(reply));
+        self.hand_over_aside(stream, command(reply));
         // Of a client that has said its last word, what came before still counts: a frame, say, by which it publishes.
         let mut until = None;
         let soon = || Instant::now() + GOODBYE_PATIENCE;
@@ -46,6 +46,28 @@ impl<T: Transport> Connection<T> {
                     return Err(ProtocolError::new(ErrorCode::ShuttingDown, "the client is gone"));
                 }
             }
+        }
+    }
+
+    /// Hands a command over beside the queue of frames, where they wait while a recorder is full. One who sends frames
+    /// himself has to keep the order, and one who is about to would only wait with the first of them.
+    pub(super) fn hand_over_aside(&mut self, stream: &StreamHandle, command: StreamCommand) {
+        let keeps_order = self.has_sent || command.is_about_frames();
+        let left = if keeps_order { Some(command) } else { stream.try_send_aside(command) };
+        if let Some(command) = left {
+            self.queue(stream, command);
+        }
+    }
+
+    /// Hands a frame, or what keeps its order, over as soon as there is room for it.
+    pub(super) fn hand_over(&mut self, stream: &StreamHandle, command: StreamCommand) {
+        self.has_sent = true;
+        self.queue(stream, command);
+    }
+
+    fn queue(&mut self, stream: &StreamHandle, command: StreamCommand) {
+        if let Some(command) = stream.try_send(command) {
+            self.waiting = Some((stream.clone(), command));
         }
     }
 

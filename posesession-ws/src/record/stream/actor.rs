@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use self::before::Before;
-use super::{Control, Queued, StreamCommand, StreamHandle};
+use super::{COMMAND_QUEUE, Control, Queued, StreamCommand, StreamHandle};
 use crate::protocol::{Ack, ProtocolError};
 use crate::record::live::{Live, LiveEvent};
 use crate::record::peer::{ConnectionId, Peer, json_message};
@@ -29,6 +29,9 @@ pub(super) struct StreamActor {
     name: Arc<str>,
     live: Arc<Live>,
     commands: mpsc::Receiver<Queued>,
+    aside: mpsc::Receiver<StreamCommand>,
+    /// How often in a row something waited aside while the queue was read.
+    passed_over: usize,
     publisher: Option<Publisher>,
     /// The connections that the publisher has left for another one. What still comes over them was overtaken by what came over
     /// that: a stop would end the recording before the frames that were sent again.
@@ -69,6 +72,7 @@ struct Attached {
 
 enum Event {
     Command(Option<Queued>),
+    Aside(StreamCommand),
     Appended(Outcome),
     Deadline,
     Shutdown,
@@ -79,6 +83,7 @@ impl StreamActor {
         service: RecordService,
         handle: &StreamHandle,
         commands: mpsc::Receiver<Queued>,
+        aside: mpsc::Receiver<StreamCommand>,
     ) -> Self {
         let next_status = service.inner.clock.now() + service.inner.options.status_every;
         Self {
@@ -87,6 +92,8 @@ impl StreamActor {
             name: Arc::clone(&handle.name),
             live: Arc::clone(&handle.live),
             commands,
+            aside,
+            passed_over: 0,
             publisher: None,
             left: Vec::new(),
             is_published: Arc::clone(&handle.is_published),
@@ -103,8 +110,11 @@ impl StreamActor {
         let shutdown = self.service.inner.shutdown.clone();
         loop {
             let wake = self.service.inner.clock.instant(self.next_deadline());
-            // While the recorder is full, no command is read: the queue fills, and with it the sender's socket.
+            // While the recorder is full, the queue is not read: it fills, and with it the sender's socket.
             let full = self.recording.as_ref().is_some_and(|recording| recording.recorder.is_full());
+            self.passed_over = if self.aside.is_empty() { 0 } else { self.passed_over + 1 };
+            // All frames that were in the queue before what waits aside come first, but no endless stream of them.
+            let is_aside_due = self.passed_over > COMMAND_QUEUE;
             let appended = async {
                 match &mut self.recording {
                     Some(recording) => recording.appended().await,
@@ -116,11 +126,12 @@ impl StreamActor {
                 outcome = appended => Event::Appended(outcome),
                 () = shutdown.cancelled() => Event::Shutdown,
                 () = tokio::time::sleep_until(wake) => Event::Deadline,
-                command = self.commands.recv(), if !full => Event::Command(command),
+                event = next_command(&mut self.commands, &mut self.aside, full, is_aside_due) => event,
             };
             match event {
                 Event::Appended(outcome) => self.handle_outcome(outcome).await,
                 Event::Command(Some(queued)) => self.handle(queued.command).await,
+                Event::Aside(command) => self.handle(command).await,
                 Event::Deadline => {
                     if self.handle_deadline().await {
                         return;
@@ -253,8 +264,9 @@ impl StreamActor {
             return false;
         }
         let mut streams = lock(&self.service.inner.streams);
-        let unused =
-            streams.get(&*self.name).is_some_and(super::StreamHandle::is_last) && self.commands.is_empty();
+        let unused = streams.get(&*self.name).is_some_and(super::StreamHandle::is_last)
+            && self.commands.is_empty()
+            && self.aside.is_empty();
         if unused {
             streams.remove(&*self.name);
         }
@@ -319,6 +331,7 @@ impl StreamActor {
     /// Takes the frames and commands that had been handed over when the shutdown began.
     async fn take_what_waits(&mut self) {
         self.commands.close();
+        self.aside.close();
         let mut is_storing = true;
         while let Some(queued) = self.commands.recv().await {
             self.handle(queued.command).await;
@@ -336,6 +349,9 @@ impl StreamActor {
                 }
             }
         }
+        while let Some(command) = self.aside.recv().await {
+            self.handle(command).await;
+        }
     }
 
     /// Finishes the recording, if there is one, as interrupted: its publisher may go on with the next server.
@@ -352,5 +368,23 @@ impl StreamActor {
             }
         }
         lock(&self.service.inner.streams).remove(&*self.name);
+    }
+}
+
+/// Waits for what comes next: from the queue, unless the recorder is `full`, or aside, which comes last unless it is due.
+async fn next_command(
+    commands: &mut mpsc::Receiver<Queued>,
+    aside: &mut mpsc::Receiver<StreamCommand>,
+    full: bool,
+    is_aside_due: bool,
+) -> Event {
+    if is_aside_due && let Ok(command) = aside.try_recv() {
+        return Event::Aside(command);
+    }
+    tokio::select! {
+        biased;
+        queued = commands.recv(), if !full => Event::Command(queued),
+        Some(command) = aside.recv() => Event::Aside(command),
+        else => std::future::pending().await,
     }
 }

@@ -154,7 +154,14 @@ impl StreamActor {
                     recording.recorder.mark(now, &label, timestamp).map_err(|error| refused(&error))?;
                 facts.insert("marker".to_owned(), json!(marker));
             }
-            Control::Stop => return self.stop(SessionStatus::Completed, false).await,
+            Control::Stop => {
+                let stopped = self.stop(SessionStatus::Completed, false).await;
+                if self.recording.is_some() {
+                    // It waits for the store, and whoever stopped it for word of that.
+                    self.attach(peer).controlling = true;
+                }
+                return stopped;
+            }
             Control::Discard => {
                 self.discard().await?;
                 return Ok(ok_answer(facts));
