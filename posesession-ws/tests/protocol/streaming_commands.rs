@@ -21,6 +21,10 @@ async fn reconnect(road: &Road, streamer: &Streamer) {
     wait_for(streamer, |event| matches!(event, StreamerEvent::Reconnected { .. })).await;
 }
 
+fn is_paused(event: &StreamerEvent) -> bool {
+    matches!(event, StreamerEvent::Status(status) if status.status == SessionStatus::Paused)
+}
+
 async fn push_all(streamer: &Streamer, numbers: std::ops::Range<u64>) {
     for n in numbers {
         push(streamer, n).await.unwrap();
@@ -54,6 +58,7 @@ async fn what_a_controller_resumed_stays_resumed() {
     let session = streamer.start_recording(named("Squat")).await.unwrap();
     push_all(&streamer, 0..5).await;
     streamer.pause_recording().await.unwrap();
+    wait_for(&streamer, is_paused).await;
     let mut controller = house.connect().await;
     controller.ask(json!({ "type": "resume_recording", "session_id": session })).await;
     push_all(&streamer, 5..10).await;
@@ -74,11 +79,7 @@ async fn what_a_controller_paused_stays_paused() {
     streamer.flush().await.unwrap();
     let mut controller = house.connect().await;
     controller.ask(json!({ "type": "pause_recording", "session_id": session })).await;
-    wait_for(
-        &streamer,
-        |event| matches!(event, StreamerEvent::Status(status) if status.status == SessionStatus::Paused),
-    )
-    .await;
+    wait_for(&streamer, is_paused).await;
     reconnect(&road, &streamer).await;
     push_all(&streamer, 5..10).await;
     streamer.flush().await.unwrap();

@@ -36,6 +36,9 @@ pub(super) struct Driver<C> {
     highest_sent: Option<u64>,
     /// Whether the recording stands still at the server, as far as is known.
     is_paused: bool,
+    /// Whether the server was heard to pause and go on as this streamer says, since it last said so on the present connection: what
+    /// differs then is somebody else's doing.
+    is_agreed: bool,
     /// Whether nobody was asked to pause or go on since the session was found again: the server may be another one, which
     /// doesn't know of a pause.
     is_found_again: bool,
@@ -69,6 +72,7 @@ impl<C: Connect> Driver<C> {
             cursor: 0,
             highest_sent: None,
             is_paused: false,
+            is_agreed: false,
             is_found_again: false,
             back_off: BackOff::new(seed),
             is_sending: false,
@@ -186,6 +190,7 @@ impl<C: Connect> Driver<C> {
         if self.shared.clock.now().saturating_sub(self.connected_at) >= STEADY {
             self.back_off.reset();
         }
+        self.is_agreed = false;
         {
             let mut state = self.shared.state();
             state.is_connected = false;

@@ -100,8 +100,9 @@ impl<C: Connect> Driver<C> {
             let is_paused = status.status == SessionStatus::Paused;
             let is_changing =
                 self.queue.iter().chain(&state.asked).any(|command| matches!(command.what, What::Pause(_)));
-            // Somebody else changed it.
-            if status.status.is_live() && !is_changing && state.timeline.is_paused_at(None) != is_paused {
+            if state.timeline.is_paused_at(None) == is_paused {
+                self.is_agreed = true;
+            } else if self.is_agreed && !is_changing && status.status.is_live() {
                 state.timeline.change(self.cursor.checked_sub(1), is_paused);
                 self.is_paused = is_paused;
             }

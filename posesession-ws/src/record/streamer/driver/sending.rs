@@ -89,6 +89,7 @@ impl<C: Connect> Driver<C> {
         }
         if let What::Pause(is_pause) = command.what {
             self.is_paused = is_pause;
+            self.is_agreed = false;
             // What is asked for may be so already, without having been done.
             command.was_asked |= std::mem::take(&mut self.is_found_again);
         }
@@ -122,6 +123,7 @@ impl<C: Connect> Driver<C> {
             return None;
         }
         self.is_paused = wanted;
+        self.is_agreed = false;
         let kind = if wanted { "pause_recording" } else { "resume_recording" };
         Some(Message::text(json!({ "type": kind }).to_string()))
     }
