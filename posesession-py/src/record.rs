@@ -249,6 +249,10 @@ impl NativeRecording {
         self.frames.flush(py)
     }
 
+    fn let_go(&self) -> PyResult<()> {
+        self.frames.let_go()
+    }
+
     fn stop<'py>(&self, py: Python<'py>) -> PyResult<Finished<'py>> {
         if let Some(remote) = self.frames.remote()? {
             let stopped = wait(py, remote.streamer.stop_recording())?.map_err(|error| remote.error(error))?;

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import warnings
+from time import sleep
 
 import numpy as np
 import pytest
 from PIL import Image
+from controller import tell
 from relay import Relay
 from support import record, squat, walk
 
@@ -132,6 +135,59 @@ def test_a_recording_survives_lost_connections(server: ps.Server) -> None:
         assert recording.reconnect_count > 0
     session = server.connect().session(recording.session_id)
     np.testing.assert_array_equal(session.keypoints[:, 0], values)
+
+
+def test_a_recording_that_somebody_else_stops_takes_no_more_frames(server: ps.Server) -> None:
+    _, values = squat(10)
+    with server.connect().record("Stopped", skeleton="mediapipe_33") as recording:
+        for n in range(10):
+            recording.push(n / 30, values[n])
+        recording.flush()
+        finalized = tell(server.url, type="stop_recording", session_id=recording.session_id)
+        assert finalized["session"]["frame_count"] == 10
+        # Those that were pushed before the end was heard of are named.
+        with pytest.raises((ps.errors.FramesLostError, ps.errors.RecordingStateError)) as raised:
+            for n in range(10, 100_000):
+                recording.push(n / 30, values[0])
+        if isinstance(raised.value, ps.errors.FramesLostError):
+            assert raised.value.numbers[0][0] == 10
+        with pytest.raises(ps.errors.RecordingStateError, match="somebody else"):
+            recording.push(10_000.0, values[0])
+        with pytest.raises(ps.errors.RecordingStateError, match="somebody else"):
+            recording.flush()
+    assert len(recording.session) == 10
+
+
+def test_leaving_a_recording_that_somebody_else_stopped_raises_what_is_lost(server: ps.Server) -> None:
+    relay = Relay(server.url)
+    _, values = squat(3)
+    with pytest.raises(ps.errors.FramesLostError) as lost:
+        with ps.connect(relay.url).record("Stopped", skeleton="mediapipe_33") as recording:
+            recording.push(0.0, values[0])
+            recording.flush()
+            relay.close()
+            for n in (1, 2):
+                recording.push(n / 30, values[n])
+            tell(server.url, type="stop_recording", session_id=recording.session_id)
+            relay.open()
+            while not recording.has_ended:
+                sleep(0.01)
+    assert lost.value.numbers == [(1, 2)]
+
+
+def test_a_publication_that_is_closed_has_sent_everything(server: ps.Server) -> None:
+    client = server.connect()
+    _, values = squat(1)
+    image = b"\xff\xd8\xff" + bytes(20_000)
+    stream = client.publish("camera 3", skeleton="mediapipe_33")
+    started = tell(server.url, type="start_recording", name="By hand", stream="camera 3")
+    for n in range(500):
+        stream.push(n / 30, values[0], image=image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream.close()
+    stopped = tell(server.url, type="stop_recording", session_id=started["session_id"])
+    assert stopped["session"]["frame_count"] == 500
 
 
 def test_what_gives_way_while_the_server_is_away_is_warned_of(server: ps.Server) -> None:

@@ -278,6 +278,9 @@ class NativeRecording:
     def flush(self) -> None:
         """Wait until all that was pushed is durable."""
 
+    def let_go(self) -> None:
+        """Let go of a recording that has ended; raise if it doesn't have all that was pushed."""
+
     def stop(self) -> tuple[_Facts | None, dict[str, Any] | None]:
         """End the recording and return the session's facts and the quality report. All that was pushed is durable. None if a server has
         ended it and its answer got lost.

@@ -85,7 +85,8 @@ class FrameStream:
             BadArgumentError: The time or another argument is malformed.
             FrameRefusedError: The frame is not stored; the recording goes on.
             BufferFullError: The server is away, the buffer is full, and ``on_overflow="raise"``.
-            FramesLostError: The recording ended without its server; `numbers` says which frames are not stored.
+            FramesLostError: The recording ended without its server, or somebody else stopped it; `numbers` says which frames are
+                not stored.
             RecordingStateError: It has ended.
         """
         try:
@@ -97,7 +98,12 @@ class FrameStream:
         self._frames.push(time, values, ids, image_bytes(image), frame_number)
 
     def flush(self) -> None:
-        """Waits until all that was pushed is durable."""
+        """Waits until all that was pushed is durable.
+
+        Raises:
+            FramesLostError: The recording ended without some of it; `numbers` says which frames.
+            RecordingStateError: It has ended.
+        """
         self._frames.flush()
 
     def _rows(self, keypoints: ArrayLike | Mapping[str, ArrayLike] | None) -> NDArray[np.float32]:

@@ -33,7 +33,8 @@ class Publication(FrameStream):
         return self._native.session_id
 
     def close(self) -> None:
-        """Ends the stream; what was pushed is sent before. Closing twice is fine."""
+        """Ends the stream; what was pushed is sent before, and durable if somebody records it. If the server is away for as long as
+        a minute, a `RuntimeWarning` says how many frames didn't get there. Closing twice is fine."""
         self._native.close()
 
     def __enter__(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posesession import _native
+from posesession.errors import FramesLostError
 from posesession.frame_stream import FrameStream
 from posesession.session import Session
 
@@ -60,7 +61,11 @@ class Recording(FrameStream):
         return self._find_session(self.session_id)
 
     def mark(self, label: str, timestamp: float | None = None) -> None:
-        """Marks a moment: by the streamer's clock, or that of the last frame."""
+        """Marks a moment: by the streamer's clock, or that of the last frame.
+
+        Raises:
+            RecordingStateError: It has ended.
+        """
         self._native.mark(label, timestamp)
 
     def pause(self) -> None:
@@ -89,6 +94,13 @@ class Recording(FrameStream):
         """Ends the recording and erases it."""
         self._native.discard()
 
+    def _let_go(self, *, raises: bool) -> None:
+        try:
+            self._native.let_go()
+        except FramesLostError:
+            if raises:
+                raise
+
     def __enter__(self) -> Self:
         return self
 
@@ -96,6 +108,7 @@ class Recording(FrameStream):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.has_ended:
+            self._let_go(raises=kind is None)
             return
         if kind is None:
             self.stop()

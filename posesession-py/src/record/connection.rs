@@ -148,6 +148,11 @@ impl Shared {
         }
     }
 
+    /// Returns whether all is over with one recording.
+    pub(super) fn is_of_recording(&self) -> bool {
+        matches!(self.purpose, Purpose::Recording(_))
+    }
+
     /// Says that no more frames are taken.
     pub(super) fn has_ended(&self) -> PyErr {
         errors::RecordingStateError::new_err(match self.purpose {

@@ -9,6 +9,7 @@ use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
 use posesession_core::{SessionId, SessionStatus, Skeleton};
 use posesession_ws::protocol::{Publish, SkeletonRef};
 use posesession_ws::{ClientError, RecordClient, StreamerFigures, Transport};
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
@@ -232,6 +233,7 @@ impl FrameStream {
         image: Option<&[u8]>,
         frame_number: Option<u64>,
     ) -> PyResult<()> {
+        self.check_goes_on(remote)?;
         let timestamp = crate::convert::timestamp(timestamp)?;
         let (pose, inferred) = {
             let numbering = self.numbering();
@@ -259,12 +261,44 @@ impl FrameStream {
     /// Waits until all that was pushed is durable, or settled otherwise.
     pub(super) fn flush(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(remote) = self.remote()? {
+            self.check_goes_on(remote)?;
             wait(py, remote.streamer.flush())?.map_err(|error| remote.error(error))?;
             return remote.report(py);
         }
         self.commands()?;
         let Some(last) = self.numbering().last else { return Ok(()) };
         if wait(py, self.shared.settled(last))? { Ok(()) } else { Err(self.shared.why_it_ended()) }
+    }
+
+    /// Refuses what comes after the end of a recording; a publication goes on without one.
+    fn check_goes_on(&self, remote: &Remote) -> PyResult<()> {
+        if self.shared.is_of_recording() { remote.check_goes_on() } else { Ok(()) }
+    }
+
+    /// Lets go of the task, and raises if a recording has ended without some of what was pushed.
+    pub(super) fn let_go(&self) -> PyResult<()> {
+        self.end();
+        self.remote.as_ref().map_or(Ok(()), Remote::raise_not_stored)
+    }
+
+    /// Lets go of the task, once what was pushed is durable, or sent if nobody records it. Warns of what isn't.
+    pub(super) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(remote) = &self.remote else {
+            self.end();
+            return Ok(());
+        };
+        if !self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        wait(py, remote.close())?;
+        self.end();
+        let unsent = remote.figures().unacked;
+        if unsent > 0 {
+            let text = format!("{unsent} frames that were pushed are not known to have come to the server");
+            let text = std::ffi::CString::new(text).unwrap_or_default();
+            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 2)?;
+        }
+        Ok(())
     }
 
     /// Lets go of the task: no more commands. It says goodbye once it has done what it was told.

@@ -95,7 +95,7 @@ impl NativePublication {
         self.frames.flush(py)
     }
 
-    fn close(&self) {
-        self.frames.end();
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.frames.close(py)
     }
 }

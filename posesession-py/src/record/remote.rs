@@ -1,6 +1,7 @@
 //! The way of frames to a server elsewhere: kept until they are acknowledged, over as many connections as it takes.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,11 +50,16 @@ impl Buffer {
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     pub(super) streamer: Arc<Streamer>,
+    stop_within: Duration,
     known: Arc<Mutex<Known>>,
 }
 
 #[derive(Debug)]
 struct Known {
+    /// Whether the recording is over.
+    has_ended: bool,
+    /// Which numbers it doesn't have, until that has been raised.
+    not_stored: Vec<RangeInclusive<u64>>,
     status: SessionStatus,
     refusals: VecDeque<ProtocolError>,
     /// The first number that gave way, until Python has been warned; once for each outage.
@@ -78,12 +84,15 @@ impl Remote {
         };
         let streamer = Streamer::connect(connect, options).await.map_err(errors::client)?;
         let known = Known {
+            has_ended: false,
+            not_stored: Vec::new(),
             status: SessionStatus::Recording,
             refusals: VecDeque::new(),
             dropped_from: None,
             is_warned: false,
         };
-        Ok(Self { streamer: Arc::new(streamer), known: Arc::new(Mutex::new(known)) })
+        let known = Arc::new(Mutex::new(known));
+        Ok(Self { streamer: Arc::new(streamer), stop_within: buffer.stop_within, known })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -103,6 +112,14 @@ impl Remote {
         self.known().status = status;
     }
 
+    /// Waits until what was pushed is durable, or sent if nobody records it, but no longer than stopping may take; then lets go.
+    pub(super) async fn close(&self) {
+        // What is left is counted.
+        let _late_or_over = tokio::time::timeout(self.stop_within, self.streamer.flush()).await;
+        self.streamer.let_go();
+        self.streamer.closed().await;
+    }
+
     /// Takes in what has happened since.
     fn listen(&self) {
         let mut known = self.known();
@@ -117,7 +134,12 @@ impl Remote {
                     known.dropped_from.get_or_insert(first);
                 }
                 StreamerEvent::Reconnected { .. } => known.is_warned = false,
+                StreamerEvent::NotStored { first, last, .. } => known.not_stored.push(first..=last),
+                StreamerEvent::AcknowledgedLost { after, acknowledged, .. } => {
+                    known.not_stored.push(after.map_or(0, |after| after.saturating_add(1))..=acknowledged);
+                }
                 StreamerEvent::Ended { status, .. } => {
+                    known.has_ended = true;
                     known.status =
                         status.filter(|status| !status.is_live()).unwrap_or(SessionStatus::Completed);
                 }
@@ -145,6 +167,35 @@ impl Remote {
         refusal.map_or(Ok(()), |refusal| Err(errors::refused(&refusal)))
     }
 
+    /// Raises if the recording is over: somebody else has stopped it. Which numbers it doesn't have is raised once.
+    pub(super) fn check_goes_on(&self) -> PyResult<()> {
+        self.listen();
+        self.raise_not_stored()?;
+        if self.known().has_ended {
+            return Err(errors::RecordingStateError::new_err(
+                "the recording has ended: somebody else stopped or discarded it",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Raises if the recording is over without some of what was pushed, once.
+    pub(super) fn raise_not_stored(&self) -> PyResult<()> {
+        self.listen();
+        let not_stored = std::mem::take(&mut self.known().not_stored);
+        if not_stored.is_empty() {
+            return Ok(());
+        }
+        let text = "the recording ended without some of the frames: `numbers` says which";
+        Err(errors::frames_lost(text.to_owned(), &not_stored))
+    }
+
+    /// Notes that what a recording doesn't have is told already.
+    pub(super) fn forget_not_stored(&self) {
+        self.listen();
+        self.known().not_stored.clear();
+    }
+
     /// Says in Python's words why something wasn't done.
     pub(super) fn error(&self, error: StreamerError) -> PyErr {
         let text = error.to_string();
@@ -152,6 +203,13 @@ impl Remote {
             StreamerError::Client(error) => errors::client(error),
             StreamerError::Full { .. } => errors::BufferFullError::new_err(text),
             StreamerError::NotRising { .. } => errors::refused_frame(ErrorCode::Conflict.as_str(), text),
+            StreamerError::TooLarge { .. } | StreamerError::Ragged { .. } => {
+                errors::refused_frame(ErrorCode::BadBinary.as_str(), text)
+            }
+            StreamerError::NotStored(left) => {
+                self.forget_not_stored();
+                errors::frames_lost(text, &left.numbers)
+            }
             StreamerError::Ended(StreamEnd::Superseded(error) | StreamEnd::Refused(error)) => {
                 errors::protocol(&error)
             }
@@ -159,6 +217,7 @@ impl Remote {
                 StreamEnd::NotResumable { not_stored, .. } | StreamEnd::TimedOut { not_stored, .. },
             ) => {
                 self.set_status(SessionStatus::Interrupted);
+                self.forget_not_stored();
                 errors::frames_lost(text, &not_stored)
             }
             _ => errors::RecordingStateError::new_err(text),
