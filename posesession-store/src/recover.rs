@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path as ObjectPath;
 use posesession_core::{SessionId, UserId};
 use serde::Serialize;
@@ -20,8 +20,8 @@ use crate::finding::{Finding, Severity};
 use crate::media::{MediaError, MediaObject, MediaStore};
 use crate::query::NewUser;
 use crate::sqlite::salvage::{FoundObject, Piece, Salvage};
-use crate::transfer::{OnProgress, Place, Progress};
-use crate::verify::{Verified, verify};
+use crate::transfer::{ObjectFailure, OnProgress, Place, Progress};
+use crate::verify::{Verified, said, verify};
 
 /// What came of recovering a database.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -128,7 +128,7 @@ impl Recovering<'_> {
         self.create_users(salvage).await?;
         let plans = plan::plans(salvage);
         let known: BTreeSet<SessionId> = salvage.sessions.values().map(|facts| facts.id).collect();
-        let mut folders = unclaimed(media, &known).await?;
+        let mut folders = self.unclaimed(media, &known).await;
         for plan in &plans {
             let id = match plan.facts {
                 Some(facts) => facts.id,
@@ -140,17 +140,32 @@ impl Recovering<'_> {
                 }
                 None => fresh_id(),
             };
-            self.copy_media(salvage, media, id).await?;
-            let written = writing::write(self, salvage, plan, id).await.map_err(RecoverError::Write)?;
-            let lost_frames = plan.holes().iter().map(|hole| hole.end - hole.start).sum();
+            let written = match writing::write(self, salvage, plan, id).await {
+                Ok(written) => written,
+                Err(StoreError::SessionExists { .. }) => {
+                    // Another row has its id: of two, one is made of damaged bytes.
+                    let written = writing::write(self, salvage, plan, fresh_id()).await;
+                    written.map_err(RecoverError::Write)?
+                }
+                Err(error @ StoreError::Backend { .. }) => return Err(RecoverError::Write(error)),
+                Err(error) => {
+                    self.give_up(plan, id, &error).await?;
+                    continue;
+                }
+            };
+            if written.id == id {
+                self.copy_media(salvage, media, id).await?;
+            }
+            let id = written.id;
             for what in plan.facts.iter().flat_map(|facts| &facts.lost) {
                 self.lose(Some(id), Some(&written.name), format!("its {what}"));
             }
             if plan.facts.is_none() {
                 self.lose(Some(id), Some(&written.name), "its name and all its other facts".to_owned());
             }
-            let (name, frames, has_facts) = (written.name, written.frames, plan.facts.is_some());
-            self.sessions.push(RecoveredSession { id: written.id, name, frames, lost_frames, has_facts });
+            let writing::Written { id, name, frames, lost_frames } = written;
+            let has_facts = plan.facts.is_some();
+            self.sessions.push(RecoveredSession { id, name, frames, lost_frames, has_facts });
         }
         for path in &salvage.lost_objects {
             self.lose(
@@ -164,6 +179,37 @@ impl Recovering<'_> {
 
     fn lose(&mut self, session: Option<SessionId>, name: Option<&str>, what: String) {
         self.lost.push(LostPart { session, name: name.map(str::to_owned), frames: None, what });
+    }
+
+    /// Lists the sessions that have media and are not known.
+    async fn unclaimed(&mut self, media: Option<&MediaStore>, known: &BTreeSet<SessionId>) -> Vec<SessionId> {
+        let Some(media) = media else { return Vec::new() };
+        match media.folders().await {
+            Ok(folders) => {
+                let ids = folders.iter().filter_map(|folder| folder.parse().ok());
+                ids.filter(|id| !known.contains(id)).collect()
+            }
+            Err(error) => {
+                self.lose(None, None, format!("media whose session is lost: {}", said(&error)));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Notes a session that the new place doesn't take, and leaves nothing of it there.
+    async fn give_up(
+        &mut self,
+        plan: &plan::Plan<'_>,
+        id: SessionId,
+        error: &StoreError,
+    ) -> Result<(), RecoverError> {
+        match self.to.sessions.erase_session(id).await {
+            Ok(()) | Err(StoreError::SessionNotFound { .. }) => {}
+            Err(error) => return Err(RecoverError::Write(error)),
+        }
+        let name = plan.facts.map(|facts| facts.name.as_str());
+        self.lose(Some(id), name, format!("the whole session: it could not be written: {}", said(error)));
+        Ok(())
     }
 
     async fn create_users(&mut self, salvage: &Salvage) -> Result<(), RecoverError> {
@@ -187,18 +233,27 @@ impl Recovering<'_> {
         Ok(())
     }
 
-    /// Copies a session's media, from the folder beside the database and out of it.
+    /// Copies a session's media, from the folder beside the database and out of it. What can't be read is lost.
     async fn copy_media(
-        &self,
+        &mut self,
         salvage: &Salvage,
         media: Option<&MediaStore>,
         id: SessionId,
     ) -> Result<(), RecoverError> {
         let Some(to) = self.to.media else { return Ok(()) };
         if let Some(from) = media {
-            for object in from.session_objects(id).await.map_err(RecoverError::Media)? {
-                let bytes = from.object_stream(&object).await.map_err(RecoverError::Media)?;
-                to.put_object(&object, bytes).await.map_err(RecoverError::Media)?;
+            match from.session_objects(id).await {
+                Ok(objects) => {
+                    for object in objects {
+                        let copied = async {
+                            let bytes = from.object_stream(&object).await.map_err(ObjectFailure::Read)?;
+                            to.put_object(&object, bytes.map_err(ObjectFailure::Read).boxed()).await
+                        };
+                        let copied = copied.await;
+                        self.note_copied(id, object.path.as_ref(), copied)?;
+                    }
+                }
+                Err(error) => self.lose(Some(id), None, format!("its media: {}", said(&error))),
             }
         }
         let own = format!("{id}/");
@@ -208,16 +263,36 @@ impl Recovering<'_> {
             let Ok(location) = ObjectPath::parse(path) else { continue };
             let parts = pieces.chunks(256).map(|part| {
                 let bytes = salvage.bytes(part).map(Bytes::from);
-                bytes.map_err(|error| MediaError::Backend {
-                    operation: "read media out of the database",
-                    source: Box::new(error),
+                bytes.map_err(|error| {
+                    ObjectFailure::Read(MediaError::Backend {
+                        operation: "read media out of the database",
+                        source: Box::new(error),
+                    })
                 })
             });
             let size = pieces.iter().map(Piece::bytes).sum();
             let object = MediaObject { path: location, size };
-            to.put_object(&object, stream::iter(parts).boxed()).await.map_err(RecoverError::Media)?;
+            let copied = to.put_object(&object, stream::iter(parts).boxed()).await;
+            self.note_copied(id, path, copied)?;
         }
         Ok(())
+    }
+
+    /// Notes an object that can't be read. One that can't be written ends the recovery: the new place is at fault.
+    fn note_copied<T>(
+        &mut self,
+        session: SessionId,
+        path: &str,
+        copied: Result<T, ObjectFailure>,
+    ) -> Result<(), RecoverError> {
+        match copied {
+            Ok(_) => Ok(()),
+            Err(ObjectFailure::Write(error)) => Err(RecoverError::Media(error)),
+            Err(ObjectFailure::Read(error)) => {
+                self.lose(Some(session), None, format!("the media object `{path}`: {}", said(&error)));
+                Ok(())
+            }
+        }
     }
 
     /// Says what came of it, if the new place is sound but for media that were lost before.
@@ -252,17 +327,6 @@ impl Recovering<'_> {
 
 fn fresh_id() -> SessionId {
     SessionId(Uuid::now_v7())
-}
-
-/// Lists the sessions that have media and are not known.
-async fn unclaimed(
-    media: Option<&MediaStore>,
-    known: &BTreeSet<SessionId>,
-) -> Result<Vec<SessionId>, RecoverError> {
-    let Some(media) = media else { return Ok(Vec::new()) };
-    let folders = media.folders().await.map_err(RecoverError::Media)?;
-    let ids = folders.iter().filter_map(|folder| folder.parse().ok());
-    Ok(ids.filter(|id| !known.contains(id)).collect())
 }
 
 /// Why a database was not recovered.

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::media::{MediaError, MediaStore};
 use crate::store::SessionStore;
 
+pub(crate) use copying::ObjectFailure;
 pub use copying::copy_session;
 #[cfg(feature = "sqlite")]
 pub use session_file::{

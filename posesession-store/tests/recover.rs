@@ -10,7 +10,8 @@ use posesession_core::{
     SessionStatus, Skeleton, SyntheticPose, Timestamp,
 };
 use posesession_store::{
-    MediaStore, NewSession, Place, RecoverError, Recovered, SessionQuery, SessionStore, SqliteStore, recover,
+    LostPart, MediaStore, NewSession, NewUser, Place, RecoverError, Recovered, SessionChange, SessionQuery,
+    SessionStore, SqliteStore, Term, recover,
 };
 use progress::Progress;
 use tempfile::TempDir;
@@ -173,6 +174,8 @@ async fn whatever_page_is_gone_all_other_chunks_come_back() {
         }
         let lost: u64 =
             told.lost.iter().filter_map(|lost| lost.frames.clone()).map(|lost| lost.end - lost.start).sum();
+        let of_sessions: u64 = told.sessions.iter().map(|session| session.lost_frames).sum();
+        assert_eq!(lost, of_sessions, "page {page}: the numbers add up");
         assert!(
             there + usize::try_from(lost).unwrap() >= all || told.unreadable_pages > 0,
             "page {page}: what is lost is told"
@@ -340,4 +343,124 @@ async fn media_come_along_and_what_is_nothing_is_told() {
     assert_eq!(told.lost, []);
     let copied = folder.path().join("media").join(recorded.ids[0].to_string()).join("video");
     assert_eq!(std::fs::read_dir(copied).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_the_header_says_of_reserved_bytes_loses_nothing() {
+    let recorded = Recorded::new().await;
+    for reserved in [1, 16, 0x80] {
+        let path = damaged(&recorded, "reserved.db", |bytes| bytes[20] = reserved);
+        let (told, store) = recovered(&path).await;
+        assert_eq!(told.unwrap().lost, [], "{reserved}");
+        assert_all(&store, &recorded, "reserved bytes").await;
+    }
+}
+
+#[tokio::test]
+async fn bounds_of_a_skeleton_that_is_lost_keep_no_session_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posesession.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let mut skeleton = Skeleton::preset("hand_21").unwrap();
+    "mine".clone_into(&mut skeleton.name);
+    for component in &mut skeleton.components {
+        "u".clone_into(&mut component.channels[0].name);
+    }
+    let encoding = Encoding::Bounded { max_error: MaxError::new([("u", 1e-4)]).unwrap() };
+    let new = NewSession { skeleton: Some(skeleton.clone()), encoding, ..NewSession::named("Mine") };
+    let id = store.create_session(new).await.unwrap().id;
+    let frames = Some(chunk(&skeleton, 0, 0, 256));
+    store.append(id, Term::FIRST, &Batch { chunk: frames, ..Batch::default() }).await.unwrap();
+    store.finish(id, Term::FIRST, SessionStatus::Completed).await.unwrap();
+    let other = record(&store, "Other", Encoding::Columnar, 512).await;
+    store.close().await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let row = b"{\"name\":\"mine\"";
+    for at in 0..bytes.len() - row.len() {
+        if bytes[at..].starts_with(row) {
+            bytes[at] = b'X';
+        }
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (told, store) = recovered(&path).await;
+    assert_eq!(told.unwrap().sessions.len(), 2);
+    assert_eq!((read(&store, id).await.len(), read(&store, other).await.len()), (256, 512));
+}
+
+#[tokio::test]
+async fn what_was_deleted_stays_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posesession.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let kept = record(&store, "Kept", Encoding::Columnar, 64).await;
+    let secret = record(&store, "Secret", Encoding::Columnar, 512).await;
+    let new = NewUser { username: "mallory".into(), email: "m@example.org".into(), password: "hash".into() };
+    let user = store.create_user(new).await.unwrap();
+    store.close().await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    // Someone reads while the session is erased, so that the log can't be emptied.
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let _sessions: i64 =
+        reader.query_row("SELECT count(*) FROM session_recording", [], |row| row.get(0)).unwrap();
+    store.delete_user(user.id).await.unwrap();
+    store.erase_session(secret).await.unwrap();
+    reader.execute_batch("COMMIT; PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+    let rename = SessionChange { name: Some("Renamed".to_owned()), ..SessionChange::default() };
+    store.update_session(kept, rename).await.unwrap();
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::copy(format!("{}-wal", path.display()), format!("{}-wal", copy.display())).unwrap();
+    let (told, store) = recovered(&copy).await;
+    let told = told.unwrap();
+    let names: Vec<_> = told.sessions.iter().map(|session| session.name.as_str()).collect();
+    assert_eq!(names, ["Renamed"], "{told:?}");
+    assert_eq!(store.list_users().await.unwrap().len(), 1, "nobody but the local user");
+}
+
+#[tokio::test]
+async fn a_log_that_names_pages_beyond_all_bounds_costs_nothing() {
+    let recorded = Recorded::new().await;
+    let path = damaged(&recorded, "log.db", |_| {});
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let sum = |[mut a, mut b]: [u32; 2], bytes: &[u8]| {
+        for pair in bytes.chunks_exact(8) {
+            a = a.wrapping_add(u32::from_le_bytes(pair[..4].try_into().unwrap())).wrapping_add(b);
+            b = b.wrapping_add(u32::from_le_bytes(pair[4..].try_into().unwrap())).wrapping_add(a);
+        }
+        [a, b]
+    };
+    let mut log = words(&[0x377f_0682, 3_007_000, 4096, 0, 1, 2, 0, 0]);
+    let (head, page) = (words(&[u32::MAX, u32::MAX]), [0; 4096]);
+    let [first, second] = sum(sum([0, 0], &head), &page);
+    log.extend(head);
+    log.extend(words(&[1, 2, first, second]));
+    log.extend(page);
+    std::fs::write(format!("{}-wal", path.display()), log).unwrap();
+    let (told, store) = recovered(&path).await;
+    told.unwrap();
+    assert_all(&store, &recorded, "a log of nonsense").await;
+}
+
+#[tokio::test]
+async fn media_that_cannot_be_read_are_lost_and_nothing_else() {
+    let recorded = Recorded::new().await;
+    let folder = recorded.folder.path().join("media");
+    let media = MediaStore::open_folder(&folder).unwrap();
+    for &id in &recorded.ids[..2] {
+        media.put_video_segment(id, 0, vec![7; 10].into()).await.unwrap();
+    }
+    let video = folder.join(recorded.ids[0].to_string());
+    std::fs::remove_dir_all(&video).unwrap();
+    // A folder that leads to itself can't be read by anybody.
+    std::os::unix::fs::symlink(&video, &video).unwrap();
+    let to = SqliteStore::open(recorded.folder.path().join("to.db")).await.unwrap();
+    let to_media = MediaStore::open_folder(recorded.folder.path().join("to")).unwrap();
+    let place = Place { sessions: &to, media: Some(&to_media) };
+    let told = recover(recorded.database(), Some(&media), place, &mut |_progress| {}).await.unwrap();
+    assert_eq!(told.sessions.len(), 4, "{:?}", told.lost);
+    assert_all(&to, &recorded, "media that can't be read").await;
+    let is_it = |lost: &LostPart| lost.session == Some(recorded.ids[0]) && lost.what.starts_with("its media");
+    assert!(told.lost.iter().any(is_it), "{:?}", told.lost);
+    assert!(recorded.folder.path().join("to").join(recorded.ids[1].to_string()).is_dir());
 }

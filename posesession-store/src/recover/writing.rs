@@ -24,6 +24,7 @@ pub(super) struct Written {
     pub(super) id: SessionId,
     pub(super) name: String,
     pub(super) frames: u64,
+    pub(super) lost_frames: u64,
 }
 
 pub(super) async fn write(
@@ -41,7 +42,7 @@ pub(super) async fn write(
     let store = recovering.to.sessions;
     store.create_session(new).await?;
     let term = store.begin_term(id).await?;
-    let mut lost = Lost { id, name: name.clone(), gaps: Vec::new(), parts: Vec::new() };
+    let mut lost = Lost { id, name: name.clone(), gaps: Vec::new(), parts: Vec::new(), frames: 0 };
     let (mut next, mut told, mut last) = (0, 0, None);
     let mut ready: Option<EncodedRun> = None;
     for part in &plan.parts {
@@ -86,9 +87,10 @@ pub(super) async fn write(
         salvage.markers.get(&plan.key).into_iter().flat_map(BTreeMap::values).cloned().collect();
     markers.append(&mut lost.gaps);
     store.append(id, term, &Batch { markers, ..Batch::default() }).await?;
-    recovering.lost.append(&mut lost.parts);
+    let lost_frames = lost.frames;
     finish(recovering, plan, id, term).await?;
-    Ok(Written { id, name, frames: next })
+    recovering.lost.append(&mut lost.parts);
+    Ok(Written { id, name, frames: next, lost_frames })
 }
 
 /// Gives the session the rest of its facts, and its last status.
@@ -124,6 +126,8 @@ struct Lost {
     name: String,
     gaps: Vec<Marker>,
     parts: Vec<LostPart>,
+    /// How many frames the gaps have.
+    frames: u64,
 }
 
 impl Lost {
@@ -153,7 +157,19 @@ impl Lost {
             count: Some(end - first),
             cause: Some("lost".to_owned()),
         });
-        self.note(frames, "no intact chunk holds them");
+        self.frames += end - first;
+        // Those of which it was said why are not said again.
+        let mut next = first;
+        let told: Vec<_> = self.parts.iter().filter_map(|part| part.frames.clone()).collect();
+        for part in told.iter().filter(|part| part.start >= first && part.end <= end) {
+            if part.start > next {
+                self.note(next..part.start, "no intact chunk holds them");
+            }
+            next = next.max(part.end);
+        }
+        if end > next {
+            self.note(next..end, "no intact chunk holds them");
+        }
     }
 }
 
@@ -177,7 +193,14 @@ fn new_session(plan: &Plan<'_>, skeleton: Option<Skeleton>, id: SessionId) -> Ne
             ..NewSession::named(&format!("recovered {}", plan.key))
         },
     };
-    if plan.facts.is_none() || plan.facts.is_some_and(|facts| facts.lost.contains(&"encoding")) {
+    // Bounds name channels: those of a skeleton that is lost are told by the chunks alone.
+    let names_channels = skeleton.as_ref().is_some_and(|skeleton| match &new.encoding {
+        Encoding::Bounded { max_error } | Encoding::Recoded { max_error, .. } => {
+            max_error.bounds(skeleton).is_ok()
+        }
+        Encoding::Columnar | Encoding::Json => true,
+    });
+    if plan.facts.is_none_or(|facts| facts.lost.contains(&"encoding")) || !names_channels {
         new.encoding = told_encoding(plan, skeleton.as_ref());
     }
     new.skeleton = skeleton;

@@ -318,7 +318,7 @@ impl Salvage {
             Row::Marker { id, key, marker } if age != Age::Stale => {
                 self.markers.entry(key).or_default().entry(id).or_insert(marker);
             }
-            Row::User { id, username, email, password } => {
+            Row::User { id, username, email, password } if age != Age::Stale => {
                 self.users.entry(id).or_insert(FoundUser { username, email, password });
             }
             Row::Object { id, path, size } if age != Age::Stale => {
@@ -329,7 +329,7 @@ impl Salvage {
                     media.parts.entry(object).or_default().entry(number).or_insert(pieces);
                 }
             }
-            Row::Marker { .. } | Row::Object { .. } | Row::Part { .. } => {}
+            Row::Marker { .. } | Row::User { .. } | Row::Object { .. } | Row::Part { .. } => {}
             Row::Other => return false,
         }
         true

@@ -305,7 +305,7 @@ async fn objects_by_path(media: &MediaStore, id: SessionId) -> Result<HashMap<St
 
 /// Which end of a stream of media failed.
 #[derive(Debug)]
-enum ObjectFailure {
+pub(crate) enum ObjectFailure {
     Read(MediaError),
     Write(MediaError),
 }

@@ -1,10 +1,10 @@
 //! Rows in the leaves of tables: the bytes of a page in, columns out, with what spilled onto other pages.
 
+use std::collections::HashSet;
+
 use super::number;
 use super::pages::{Pages, Piece, Version};
 
-/// The longest record that is believed: a chunk's payload has at most a few hundred MiB, all others far less.
-const MAX_RECORD_BYTES: u64 = 1 << 30;
 const MAX_COLUMNS: usize = 64;
 
 /// A column's value.
@@ -57,7 +57,7 @@ impl Head {
         let (record_bytes, first) = number::varint(page, at)?;
         let (rowid, second) = number::varint(page, at + first)?;
         let start = at + first + second;
-        if !(2..=MAX_RECORD_BYTES).contains(&record_bytes) || start >= page.len() {
+        if record_bytes < 2 || start >= page.len() {
             return None;
         }
         Some(Self { rowid: rowid.cast_signed(), record_bytes: usize::try_from(record_bytes).ok()?, start })
@@ -82,6 +82,10 @@ pub(super) fn record(
     head: Head,
     links: Links,
 ) -> Option<(Vec<u8>, Vec<Piece>, Vec<u32>)> {
+    // No record is longer than all there is.
+    if head.record_bytes as u64 > pages.bytes {
+        return None;
+    }
     let local = local_bytes(pages.usable, head.record_bytes);
     let mut bytes = page.get(head.start..head.start + local)?.to_vec();
     let mut pieces = vec![pages.piece(version, head.start, local)];
@@ -90,10 +94,10 @@ pub(super) fn record(
     if let (Links::Map(first), true) = (links, local < head.record_bytes) {
         next = first;
     }
-    let most = head.record_bytes / (pages.usable - 4) + 2;
+    let mut seen = HashSet::new();
     while bytes.len() < head.record_bytes {
         let (version, page) = pages.read_current(next)?;
-        if spilled.len() > most {
+        if !seen.insert(next) {
             return None;
         }
         let part = (head.record_bytes - bytes.len()).min(pages.usable - 4);
@@ -103,7 +107,7 @@ pub(super) fn record(
         next = match links {
             Links::Pointers => number::be32(&page, 0),
             Links::Map(_) => pages.next_of.get(&next).copied().unwrap_or(0),
-            Links::Sequence => next + 1,
+            Links::Sequence => next.saturating_add(1),
         };
     }
     Some((bytes, pieces, spilled))

@@ -48,6 +48,8 @@ pub(crate) struct Pages {
     pub(super) page_size: usize,
     /// How much of a page SQLite uses.
     pub(super) usable: usize,
+    /// How long the file and its log are together.
+    pub(super) bytes: u64,
     pub(super) count: u32,
     /// Where the current version of a page is in the log, if it is there.
     in_log: HashMap<u32, u64>,
@@ -79,11 +81,12 @@ impl Pages {
         let is_told = told_page_size(&head).or_else(|| log_page_size(&log_head)).is_some();
         let page_size = page_size.or_else(|| told_page_size(&head)).or_else(|| log_page_size(&log_head));
         let page_size = page_size.unwrap_or(4096);
-        let reserved = if told_page_size(&head).is_some() { usize::from(head[20]) } else { 0 };
         let bytes = database.metadata()?.len();
         let mut pages = Self {
-            usable: if reserved <= 32 { page_size - reserved } else { page_size },
+            // Pages of our databases have no reserved bytes: what the header says of them (byte 20) is not asked.
+            usable: page_size,
             page_size,
+            bytes: bytes + log.as_ref().map_or(Ok(0), |log| log.metadata().map(|log| log.len()))?,
             count: u32::try_from(bytes.div_ceil(page_size as u64)).unwrap_or(u32::MAX),
             database,
             log,
@@ -171,6 +174,9 @@ impl Pages {
         let mut seed = [number::be32(head, 24), number::be32(head, 28)];
         let mut salts = is_magic.then(|| [number::be32(head, 16), number::be32(head, 20)]);
         let mut found: Vec<(u32, u64, bool, bool)> = Vec::new();
+        let mut earlier = Vec::new();
+        // No commit makes the database longer than by the pages that it writes.
+        let most = self.count.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
         for n in 0..frames {
             let at = WAL_HEADER_BYTES + n * step;
             if read_at(log, at, &mut frame)? < frame.len() {
@@ -184,15 +190,21 @@ impl Pages {
             let is_whole = sum == stored && its == *salts.get_or_insert(its);
             seed = stored;
             let is_commit = number::be32(&frame, 4) != 0;
-            // A frame of an earlier use of the log has other salts, whether it is damaged or not.
-            if salts == Some(its) || is_whole {
-                found.push((page, at + FRAME_HEADER_BYTES, is_whole, is_commit));
+            if page > most {
+                continue;
+            }
+            // A frame of an earlier use of the log has other salts. Behind frames of the present one it is none of these, damaged:
+            // what it holds was moved into the database, and may have been deleted since.
+            let is_earlier = salts != Some(its) && found.iter().any(|&(.., is_whole, _)| is_whole);
+            if is_earlier {
+                let (number, offset) = (page, at + FRAME_HEADER_BYTES);
+                earlier.push(Version { number, age: Age::Stale, in_log: true, offset });
             } else {
-                found.push((page, at + FRAME_HEADER_BYTES, false, false));
+                found.push((page, at + FRAME_HEADER_BYTES, is_whole, is_whole && is_commit));
             }
         }
         let committed = found.iter().rposition(|&(.., is_whole, is_commit)| is_whole && is_commit);
-        let mut others = Vec::new();
+        let mut others = earlier;
         let mut shadowed = HashSet::new();
         for (n, &(number, offset, is_whole, _)) in found.iter().enumerate() {
             if is_whole && committed.is_some_and(|last| n <= last) {
