@@ -41,7 +41,7 @@ test-proofs: ## Prove that nothing acknowledged is lost: simulations, and the pr
 	cargo test --release -p power-loss --all-features -- --nocapture | $(SHOW)
 	$(MAKE) --no-print-directory test-network-simulation
 	cargo test --workspace --exclude power-loss --exclude network-simulation --all-features --test proofs --test hardening -- --nocapture --test-threads=1 | $(SHOW)
-	cargo test --release -p posesession-store --features sqlite --test bit_flips --test recover -- --nocapture | $(SHOW)
+	cargo test --release -p posesession-store --features sqlite --test bit_flips --test recover --test recover_mutated -- --nocapture | $(SHOW)
 	scripts/test_autobahn.sh
 	scripts/fuzz.sh 10
 
@@ -68,7 +68,7 @@ test-browser: $(WEB)/node_modules vision ## Record and replay in a real browser,
 # What takes minutes comes first, what takes hours last. Each says twice a minute how far it is, and in the end what it proved.
 test-long: export POSESESSION_LONG_TESTS = 1
 test-long: $(WEB)/node_modules vision ## The proofs of test-proofs at length, for hours; a whole hour replayed in a real browser, its memory watched
-	cargo test --release -p posesession-store --features sqlite --test recover -- --nocapture | $(SHOW)
+	cargo test --release -p posesession-store --features sqlite --test recover --test recover_mutated -- --nocapture | $(SHOW)
 	cargo build --release --quiet -p posesession-server
 	scripts/test_browser.sh tests/browser/long_replay.test.mjs
 	cargo test --release -p power-loss --all-features -- --nocapture | $(SHOW)
