@@ -10,5 +10,6 @@ mod steady;
 mod idle;
 mod slowloris;
 mod hostile;
+mod unfinished;
 mod viewers;
 mod chaos;

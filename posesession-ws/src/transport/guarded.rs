@@ -49,7 +49,8 @@ impl Default for SocketLimits {
 /// - A peer that has vanished is noticed: see [`SocketLimits::ping_every`].
 /// - What is told at the end arrives: closing waits a moment for the peer to end the connection, as a connection that is dropped
 ///   while the peer is still sending is reset, and what it was told with it.
-/// - Beside the message that is being read or written, a connection keeps 8 KiB.
+/// - Beside the message that is being read or written, a connection keeps 8 KiB. Messages of more than 256 KiB that are not whole
+///   yet have 256 MiB together in a process: beyond that, their connections are read again when others are done.
 pub async fn accepted_websocket<S>(stream: S, early: Bytes, limits: SocketLimits) -> GuardedTransport<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -5,16 +5,27 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
+
+use super::MAX_MESSAGE_BYTES;
 
 /// How many fragments a message may have, however small they are.
 const FREE_FRAGMENTS: u64 = 1_024;
 /// How many bytes each further fragment must bring, on average.
 const BYTES_A_FRAGMENT: u64 = 16;
+/// How many bytes of a message are read whatever others send.
+const FREE_BYTES: u64 = 256 << 10;
+/// How many bytes the longer messages of all connections of the process may have together before they are whole.
+const ROOM_BYTES: u64 = 256 << 20;
+/// In which steps that is given out.
+const ROOM_STEP: u64 = 64 << 10;
 /// How many control frames are taken between two of [`Meter::take_heard`].
 const MAX_CONTROL_FRAMES: u32 = 2_000;
 /// The longest control frame (RFC 6455, section 5.5).
@@ -28,6 +39,17 @@ pub(super) struct Meter<S> {
     /// What was read before the stream was a WebSocket's, and is not taken yet: even empty it would hold the buffer that it came in.
     early: Option<Bytes>,
     frames: Frames,
+    room: PollSemaphore,
+    /// The room of the message that is being read, by its number.
+    held: Option<(u64, OwnedSemaphorePermit)>,
+}
+
+/// What is left of [`ROOM_BYTES`], in steps.
+fn room() -> Arc<Semaphore> {
+    static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+        Arc::new(Semaphore::new(usize::try_from(ROOM_BYTES / ROOM_STEP).unwrap_or(usize::MAX)))
+    });
+    Arc::clone(&ROOM)
 }
 
 /// What a peer does that no well-meaning one does.
@@ -43,7 +65,33 @@ pub(super) enum Misuse {
 
 impl<S> Meter<S> {
     pub(super) fn new(stream: S, early: Bytes) -> Self {
-        Self { stream, early: Some(early).filter(|early| !early.is_empty()), frames: Frames::default() }
+        Self::within(room(), stream, early)
+    }
+
+    fn within(room: Arc<Semaphore>, stream: S, early: Bytes) -> Self {
+        let early = Some(early).filter(|early| !early.is_empty());
+        Self { stream, early, frames: Frames::default(), room: PollSemaphore::new(room), held: None }
+    }
+
+    /// Waits until there is room for the message that has begun. Without this bound, a thousand clients that each leave a message of
+    /// 16 MiB unfinished would take 16 GiB.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What is longer is refused by the layer above.
+        let bytes = self.frames.bytes.min(MAX_MESSAGE_BYTES as u64);
+        if bytes <= FREE_BYTES {
+            return Poll::Ready(());
+        }
+        let wanted = bytes.div_ceil(ROOM_STEP);
+        let has = self.held.as_ref().map_or(0, |(_, permit)| permit.num_permits() as u64);
+        let Some(more) = u32::try_from(wanted.saturating_sub(has)).ok().filter(|&more| more > 0) else {
+            return Poll::Ready(());
+        };
+        let Some(permit) = ready!(self.room.poll_acquire_many(cx, more)) else { return Poll::Ready(()) };
+        match &mut self.held {
+            Some((_, held)) => held.merge(permit),
+            None => self.held = Some((self.frames.whole_messages, permit)),
+        }
+        Poll::Ready(())
     }
 
     /// Returns the stream itself: what is read from it passes unseen.
@@ -69,7 +117,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, early, frames } = &mut *self;
+        ready!(self.poll_room(cx));
+        let Self { stream, early, frames, held, .. } = &mut *self;
         let before = buf.filled().len();
         match early.take() {
             None => ready!(Pin::new(stream).poll_read(cx, buf))?,
@@ -80,6 +129,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
             }
         }
         let taken = frames.take(&buf.filled()[before..]);
+        held.take_if(|(of, _)| *of != frames.whole_messages);
         Poll::Ready(taken.map_err(|misuse| io::Error::new(io::ErrorKind::InvalidData, misuse)))
     }
 }
@@ -193,6 +243,8 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// A masked frame.
@@ -254,6 +306,40 @@ mod tests {
         for _ in 0..100_000 {
             small.take(&frame(0x00, &[1; 64])).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn long_messages_wait_for_room_and_short_ones_do_not() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+        let room = Arc::new(Semaphore::new(8));
+        let (long, short) = (frame(0x82, &vec![7; 400 << 10]), frame(0x82, &vec![7; 200 << 10]));
+        let mut meters = Vec::new();
+        let mut senders = Vec::new();
+        for _ in 0..3 {
+            let (sender, receiver) = duplex(1 << 20);
+            senders.push(sender);
+            meters.push(Meter::within(Arc::clone(&room), receiver, Bytes::new()));
+        }
+        let mut bytes = vec![0; long.len()];
+        // The first one's message has come but for its last byte: it keeps seven of eight steps.
+        senders[0].write_all(&long[..long.len() - 1]).await.unwrap();
+        let begun = meters[0].read(&mut bytes[..64]).await.unwrap();
+        meters[0].read_exact(&mut bytes[..long.len() - 1 - begun]).await.unwrap();
+        assert_eq!(room.available_permits(), 1);
+        // Of the second one's only the beginning is read, up to where its length is known.
+        senders[1].write_all(&long).await.unwrap();
+        let begun = meters[1].read(&mut bytes[..64]).await.unwrap();
+        let waits = tokio::time::timeout(Duration::from_millis(50), meters[1].read(&mut bytes)).await;
+        assert!(waits.is_err(), "there is no room");
+        // The third one's is short.
+        senders[2].write_all(&short).await.unwrap();
+        meters[2].read_exact(&mut bytes[..short.len()]).await.unwrap();
+        senders[0].write_all(&long[long.len() - 1..]).await.unwrap();
+        meters[0].read_exact(&mut bytes[..1]).await.unwrap();
+        assert_eq!(meters[0].frames.whole_messages, 1);
+        assert_eq!(room.available_permits(), 1, "what the first one had is the second one's");
+        meters[1].read_exact(&mut bytes[..long.len() - begun]).await.unwrap();
+        assert_eq!((meters[1].frames.whole_messages, room.available_permits()), (1, 8));
     }
 
     #[test]
