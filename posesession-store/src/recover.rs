@@ -260,7 +260,10 @@ impl Recovering<'_> {
         for FoundObject { path, pieces } in
             salvage.objects.iter().filter(|object| object.path.starts_with(&own))
         {
-            let Ok(location) = ObjectPath::parse(path) else { continue };
+            let Ok(location) = ObjectPath::parse(path) else {
+                self.lose(Some(id), None, format!("the media object `{path}`: it has no such name"));
+                continue;
+            };
             let parts = pieces.chunks(256).map(|part| {
                 let bytes = salvage.bytes(part).map(Bytes::from);
                 bytes.map_err(|error| {

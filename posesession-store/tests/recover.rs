@@ -46,6 +46,7 @@ async fn record(store: &SqliteStore, name: &str, encoding: Encoding, frames: u64
             store.compact(id, false).await.unwrap();
         }
     }
+    store.set_publisher(id, term, "camera", Some(frames)).await.unwrap();
     if name != "Live" {
         store.finish(id, term, SessionStatus::Completed).await.unwrap();
     }
@@ -143,6 +144,7 @@ async fn a_sound_database_is_recovered_whole() {
         }
         assert_eq!(after, before);
         assert_eq!(store.markers(id).await.unwrap(), source.markers(id).await.unwrap());
+        assert_eq!(store.progress(id).await.unwrap(), source.progress(id).await.unwrap());
     }
 }
 

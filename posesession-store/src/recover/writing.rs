@@ -11,6 +11,7 @@ use posesession_core::{
 
 use super::plan::{Part, Plan};
 use super::{LostPart, Recovering};
+use crate::checks;
 use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{NewSession, SessionChange};
@@ -79,7 +80,8 @@ pub(super) async fn write(
     if let Some(run) = ready {
         store.append_encoded(id, term, run).await?;
     }
-    let end = plan.facts.map_or(0, |facts| facts.frame_count);
+    let last_part = plan.parts.last().map_or(0, Part::end_frame);
+    let end = plan.facts.map_or(0, |facts| facts.frame_count).max(last_part);
     if end > told {
         lost.gap(told..end, last, None, next);
     }
@@ -88,6 +90,12 @@ pub(super) async fn write(
     markers.append(&mut lost.gaps);
     store.append(id, term, &Batch { markers, ..Batch::default() }).await?;
     let lost_frames = lost.frames;
+    // Numbers of frames that are lost are not to count as settled: their streamer may still have them.
+    if let Some(facts) = plan.facts.filter(|_| end <= told)
+        && let Some(publisher) = facts.publisher.as_ref().filter(|name| checks::publisher(name).is_ok())
+    {
+        store.set_publisher(id, term, publisher, facts.settled_through).await?;
+    }
     finish(recovering, plan, id, term).await?;
     recovering.lost.append(&mut lost.parts);
     Ok(Written { id, name, frames: next, lost_frames })

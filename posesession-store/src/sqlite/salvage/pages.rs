@@ -175,6 +175,7 @@ impl Pages {
         let mut salts = is_magic.then(|| [number::be32(head, 16), number::be32(head, 20)]);
         let mut found: Vec<(u32, u64, bool, bool)> = Vec::new();
         let mut earlier = Vec::new();
+        let mut has_whole = false;
         // No commit makes the database longer than by the pages that it writes.
         let most = self.count.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
         for n in 0..frames {
@@ -195,7 +196,8 @@ impl Pages {
             }
             // A frame of an earlier use of the log has other salts. Behind frames of the present one it is none of these, damaged:
             // what it holds was moved into the database, and may have been deleted since.
-            let is_earlier = salts != Some(its) && found.iter().any(|&(.., is_whole, _)| is_whole);
+            let is_earlier = salts != Some(its) && has_whole;
+            has_whole |= is_whole;
             if is_earlier {
                 let (number, offset) = (page, at + FRAME_HEADER_BYTES);
                 earlier.push(Version { number, age: Age::Stale, in_log: true, offset });

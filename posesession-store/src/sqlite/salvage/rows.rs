@@ -31,6 +31,9 @@ pub(crate) struct SessionFacts {
     pub(crate) is_erased: bool,
     pub(crate) encoding: Encoding,
     pub(crate) report: Option<QualityReport>,
+    /// Who published, and how far that one's numbers are settled.
+    pub(crate) publisher: Option<String>,
+    pub(crate) settled_through: Option<u64>,
     /// Which facts could not be read.
     pub(crate) lost: Vec<&'static str>,
     pub(crate) age: Age,
@@ -103,7 +106,7 @@ fn session(cell: &Cell, id: &[u8], age: Age) -> Option<SessionFacts> {
     let (name, description) = (text(2, "name"), text(3, "description"));
     let (video_file_path, status) = (text(8, "video"), text(9, "status"));
     let (metadata, codec, max_error) = (text(10, "metadata"), text(19, "codec"), text(20, "max_error"));
-    let report = text(23, "report");
+    let (publisher, report) = (text(22, "publisher"), text(23, "report"));
     let mut or_lost = |name: &'static str, is_there: bool| {
         if !is_there {
             lost.push(name);
@@ -137,6 +140,8 @@ fn session(cell: &Cell, id: &[u8], age: Age) -> Option<SessionFacts> {
         is_erased: integer(17).is_some_and(|erased| erased != 0),
         encoding: encoding.unwrap_or_default(),
         report: parsed.and_then(Result::ok),
+        publisher,
+        settled_through: integer(14).map(i64::cast_unsigned),
         lost,
         age,
     })
