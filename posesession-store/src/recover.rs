@@ -1,10 +1,10 @@
 //! Gets out of a damaged SQLite database what is intact. A file in, sessions at another place out.
 
+mod lost;
 mod plan;
 mod writing;
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use serde::Serialize;
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use self::lost::LostPart;
 use crate::error::StoreError;
 use crate::finding::{Finding, Severity};
 use crate::media::{MediaError, MediaObject, MediaStore};
@@ -55,19 +56,6 @@ pub struct RecoveredSession {
     pub lost_frames: u64,
     /// Whether its own facts (name, metadata...) were still there.
     pub has_facts: bool,
-}
-
-/// Something that is lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LostPart {
-    /// Of which session, by the id that it has now.
-    pub session: Option<SessionId>,
-    /// Its name.
-    pub name: Option<String>,
-    /// Which frames, by the numbers that they had: from the first, up to before the second.
-    pub frames: Option<Range<u64>>,
-    /// What, or why.
-    pub what: String,
 }
 
 /// Reads a damaged SQLite database, with its log, and writes every intact chunk to a place that is empty.
@@ -140,12 +128,11 @@ impl Recovering<'_> {
                 }
                 None => fresh_id(),
             };
-            let written = match writing::write(self, salvage, plan, id).await {
+            let mut written = match self.write(salvage, plan, id).await {
                 Ok(written) => written,
                 Err(StoreError::SessionExists { .. }) => {
                     // Another row has its id: of two, one is made of damaged bytes.
-                    let written = writing::write(self, salvage, plan, fresh_id()).await;
-                    written.map_err(RecoverError::Write)?
+                    self.write(salvage, plan, fresh_id()).await.map_err(RecoverError::Write)?
                 }
                 Err(error @ StoreError::Backend { .. }) => return Err(RecoverError::Write(error)),
                 Err(error) => {
@@ -153,6 +140,7 @@ impl Recovering<'_> {
                     continue;
                 }
             };
+            self.lost.append(&mut written.lost);
             if written.id == id {
                 self.copy_media(salvage, media, id).await?;
             }
@@ -163,7 +151,7 @@ impl Recovering<'_> {
             if plan.facts.is_none() {
                 self.lose(Some(id), Some(&written.name), "its name and all its other facts".to_owned());
             }
-            let writing::Written { id, name, frames, lost_frames } = written;
+            let writing::Written { id, name, frames, lost_frames, .. } = written;
             let has_facts = plan.facts.is_some();
             self.sessions.push(RecoveredSession { id, name, frames, lost_frames, has_facts });
         }
@@ -179,6 +167,17 @@ impl Recovering<'_> {
 
     fn lose(&mut self, session: Option<SessionId>, name: Option<&str>, what: String) {
         self.lost.push(LostPart { session, name: name.map(str::to_owned), frames: None, what });
+    }
+
+    async fn write(
+        &mut self,
+        salvage: &Salvage,
+        plan: &plan::Plan<'_>,
+        id: SessionId,
+    ) -> Result<writing::Written, StoreError> {
+        let owner = plan.facts.and_then(|facts| self.users.get(&facts.user_id));
+        let (store, owner) = (self.to.sessions, owner.copied().unwrap_or(UserId::LOCAL));
+        writing::write(store, salvage, plan, (id, owner), &mut |bytes| self.advance(bytes)).await
     }
 
     /// Lists the sessions that have media and are not known.

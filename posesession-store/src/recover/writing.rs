@@ -9,13 +9,14 @@ use posesession_core::{
     decode, encode, encode_at_rest,
 };
 
+use super::lost::LostPart;
 use super::plan::{Part, Plan};
-use super::{LostPart, Recovering};
 use crate::checks;
 use crate::encoded_run::EncodedRun;
 use crate::error::StoreError;
 use crate::query::{NewSession, SessionChange};
 use crate::sqlite::salvage::Salvage;
+use crate::store::SessionStore;
 
 /// About how many encoded bytes one append has.
 const APPEND_BYTES: usize = 4 << 20;
@@ -26,21 +27,20 @@ pub(super) struct Written {
     pub(super) name: String,
     pub(super) frames: u64,
     pub(super) lost_frames: u64,
+    pub(super) lost: Vec<LostPart>,
 }
 
 pub(super) async fn write(
-    recovering: &mut Recovering<'_>,
+    store: &dyn SessionStore,
     salvage: &Salvage,
     plan: &Plan<'_>,
-    id: SessionId,
+    (id, owner): (SessionId, UserId),
+    advance: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Written, StoreError> {
     let skeleton = skeleton(salvage, plan);
     let mut new = new_session(plan, skeleton.clone(), id);
-    if let Some(facts) = plan.facts {
-        new.user_id = recovering.users.get(&facts.user_id).copied().unwrap_or(UserId::LOCAL);
-    }
+    new.user_id = owner;
     let (name, encoding) = (new.name.clone(), new.encoding.clone());
-    let store = recovering.to.sessions;
     store.create_session(new).await?;
     let term = store.begin_term(id).await?;
     let mut lost = Lost { id, name: name.clone(), gaps: Vec::new(), parts: Vec::new(), frames: 0 };
@@ -48,7 +48,7 @@ pub(super) async fn write(
     let mut ready: Option<EncodedRun> = None;
     for part in &plan.parts {
         let run = encoded(salvage, part, next, &encoding, skeleton.as_ref());
-        recovering.advance(part.chunk.header.payload_bytes.into());
+        advance(part.chunk.header.payload_bytes.into());
         let run = match run {
             Ok(run) if fits(&run, skeleton.as_ref()) => run,
             Ok(_) => {
@@ -96,19 +96,17 @@ pub(super) async fn write(
     {
         store.set_publisher(id, term, publisher, facts.settled_through).await?;
     }
-    finish(recovering, plan, id, term).await?;
-    recovering.lost.append(&mut lost.parts);
-    Ok(Written { id, name, frames: next, lost_frames })
+    finish(store, plan, id, term).await?;
+    Ok(Written { id, name, frames: next, lost_frames, lost: lost.parts })
 }
 
 /// Gives the session the rest of its facts, and its last status.
 async fn finish(
-    recovering: &Recovering<'_>,
+    store: &dyn SessionStore,
     plan: &Plan<'_>,
     id: SessionId,
     term: crate::Term,
 ) -> Result<(), StoreError> {
-    let store = recovering.to.sessions;
     let change = SessionChange {
         video_file_path: plan.facts.and_then(|facts| facts.video_file_path.clone()).map(Some),
         report: plan.facts.and_then(|facts| facts.report.clone()),

@@ -1,0 +1,19 @@
+//! What a recovery could not bring back.
+
+use std::ops::Range;
+
+use posesession_core::SessionId;
+use serde::Serialize;
+
+/// Something that is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostPart {
+    /// Of which session, by the id that it has now.
+    pub session: Option<SessionId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Which frames, by the numbers that they had: from the first, up to before the second.
+    pub frames: Option<Range<u64>>,
+    /// What, or why.
+    pub what: String,
+}
