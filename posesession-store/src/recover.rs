@@ -5,6 +5,7 @@ mod plan;
 mod writing;
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -78,6 +79,9 @@ pub async fn recover(
 ) -> Result<Recovered, RecoverError> {
     let path = database.as_ref().to_owned();
     let unreadable = |source| RecoverError::File { path: path.clone(), source };
+    if has_hot_journal(&path) {
+        return Err(RecoverError::Journal { path });
+    }
     let file = path.clone();
     let reading = tokio::task::spawn_blocking(move || Salvage::read(&file));
     let salvage = reading.await.map_err(std::io::Error::other).and_then(|read| read).map_err(unreadable)?;
@@ -202,9 +206,12 @@ impl Recovering<'_> {
         id: SessionId,
         error: &StoreError,
     ) -> Result<(), RecoverError> {
-        match self.to.sessions.erase_session(id).await {
-            Ok(()) | Err(StoreError::SessionNotFound { .. }) => {}
-            Err(error) => return Err(RecoverError::Write(error)),
+        // Another row of this id may have been recovered before.
+        if self.sessions.iter().all(|session| session.id != id) {
+            match self.to.sessions.erase_session(id).await {
+                Ok(()) | Err(StoreError::SessionNotFound { .. }) => {}
+                Err(error) => return Err(RecoverError::Write(error)),
+            }
         }
         let name = plan.facts.map(|facts| facts.name.as_str());
         self.lose(Some(id), name, format!("the whole session: it could not be written: {}", said(error)));
@@ -327,6 +334,15 @@ impl Recovering<'_> {
     }
 }
 
+/// Returns whether a rollback journal lies beside a database that says what to put back (SQLite's file format, section 3).
+fn has_hot_journal(path: &Path) -> bool {
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let mut name = path.as_os_str().to_owned();
+    name.push("-journal");
+    let mut head = [0; 8];
+    std::fs::File::open(name).is_ok_and(|mut journal| journal.read_exact(&mut head).is_ok() && head == MAGIC)
+}
+
 fn fresh_id() -> SessionId {
     SessionId(Uuid::now_v7())
 }
@@ -343,6 +359,16 @@ pub enum RecoverError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// A commit was under way without a log: its rollback journal, which only SQLite can apply, lies beside the file.
+    #[error(
+        "`{}` has a rollback journal beside it: let SQLite undo what a commit had begun (`sqlite3 FILE .tables`); if it can't open \
+         the database, move the journal away, and recover what the file itself holds",
+        path.display()
+    )]
+    Journal {
+        /// The file.
+        path: PathBuf,
     },
     /// No session and no chunk was found in the file.
     #[error("`{}` holds nothing of a session that could be recovered", path.display())]

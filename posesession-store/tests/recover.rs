@@ -466,3 +466,34 @@ async fn media_that_cannot_be_read_are_lost_and_nothing_else() {
     assert!(told.lost.iter().any(is_it), "{:?}", told.lost);
     assert!(recorded.folder.path().join("to").join(recorded.ids[1].to_string()).is_dir());
 }
+
+#[tokio::test]
+async fn a_database_that_is_cut_short_loses_nothing_of_its_log() {
+    let recorded = Recorded::new().await;
+    let store = SqliteStore::open(recorded.database()).await.unwrap();
+    let id = record(&store, "Live", Encoding::Columnar, 64).await;
+    let frames = read(&store, id).await;
+    let log = format!("{}-wal", recorded.database().display());
+    for kept in [0, 1, 8] {
+        let path = damaged(&recorded, "short.db", |bytes| bytes.truncate(kept * 4096));
+        std::fs::copy(&log, format!("{}-wal", path.display())).unwrap();
+        let (told, store) = recovered(&path).await;
+        assert!(told.unwrap().sessions.iter().any(|session| session.id == id), "{kept}");
+        assert!(read(&store, id).await == frames, "{kept} pages kept: all that is in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_was_under_way_is_to_be_undone_first() {
+    let recorded = Recorded::new().await;
+    let path = damaged(&recorded, "hot.db", |_| {});
+    let journal = format!("{}-journal", path.display());
+    std::fs::write(&journal, b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7and pages").unwrap();
+    let (told, _) = recovered(&path).await;
+    assert!(matches!(told, Err(RecoverError::Journal { .. })), "{told:?}");
+    // One whose commit was done.
+    std::fs::write(&journal, [0; 512]).unwrap();
+    let (told, store) = recovered(&path).await;
+    told.unwrap();
+    assert_all(&store, &recorded, "an old journal").await;
+}

@@ -195,12 +195,21 @@ impl Salvage {
             return None;
         }
         let (mut cells, mut is_whole) = (Vec::new(), true);
+        // No two rows are at one place, and those of a page are together no longer than all there is.
+        let (mut seen, mut left) = (HashSet::new(), self.pages.bytes);
         for n in 0..count {
             let at = number::be16(page, start + 8 + 2 * n);
+            if !seen.insert(at) {
+                is_whole = false;
+                continue;
+            }
             let found =
                 (first..self.pages.usable).contains(&at).then(|| self.row(version, page, at)).flatten();
-            match found {
-                Some(cell) => cells.push((at, cell)),
+            match found.filter(|cell| cell.bytes() <= left) {
+                Some(cell) => {
+                    left -= cell.bytes();
+                    cells.push((at, cell));
+                }
                 None => is_whole = false,
             }
         }

@@ -190,6 +190,11 @@ fn columns(record: &[u8], record_bytes: usize) -> Option<Vec<(u64, usize, usize)
 }
 
 impl Cell {
+    /// Returns how long the record is.
+    pub(super) fn bytes(&self) -> u64 {
+        Piece::length(&self.pieces)
+    }
+
     /// Returns where the bytes of some neighbouring columns lie.
     pub(super) fn pieces_of(&self, columns: std::ops::Range<usize>) -> Option<Vec<Piece>> {
         let (start, _) = *self.columns.get(columns.start)?;

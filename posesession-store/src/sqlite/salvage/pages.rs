@@ -104,7 +104,10 @@ impl Pages {
 
     /// Returns all versions of all pages, those that can be believed first.
     pub(super) fn versions(&self) -> Vec<Version> {
-        let mut all: Vec<_> = (1..=self.count).map(|number| self.current(number)).collect();
+        let mut beyond: Vec<u32> =
+            self.in_log.keys().copied().filter(|&number| number > self.count).collect();
+        beyond.sort_unstable();
+        let mut all: Vec<_> = (1..=self.count).chain(beyond).map(|number| self.current(number)).collect();
         all.extend(&self.others);
         all.sort_by_key(|version| version.age);
         all
@@ -134,7 +137,7 @@ impl Pages {
 
     /// Reads the current version of a page, if there may be one.
     pub(super) fn read_current(&self, number: u32) -> Option<(Version, Vec<u8>)> {
-        if number == 0 || number > self.count {
+        if number == 0 || (number > self.count && !self.in_log.contains_key(&number)) {
             return None;
         }
         let version = self.current(number);
@@ -176,8 +179,6 @@ impl Pages {
         let mut found: Vec<(u32, u64, bool, bool)> = Vec::new();
         let mut earlier = Vec::new();
         let mut has_whole = false;
-        // No commit makes the database longer than by the pages that it writes.
-        let most = self.count.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
         for n in 0..frames {
             let at = WAL_HEADER_BYTES + n * step;
             if read_at(log, at, &mut frame)? < frame.len() {
@@ -191,9 +192,6 @@ impl Pages {
             let is_whole = sum == stored && its == *salts.get_or_insert(its);
             seed = stored;
             let is_commit = number::be32(&frame, 4) != 0;
-            if page > most {
-                continue;
-            }
             // A frame of an earlier use of the log has other salts. Behind frames of the present one it is none of these, damaged:
             // what it holds was moved into the database, and may have been deleted since.
             let is_earlier = salts != Some(its) && has_whole;
@@ -223,7 +221,11 @@ impl Pages {
         for &number in shadowed.iter().filter(|&&number| number >= 1 && number <= in_database) {
             others.push(self.in_database(number, Age::Stale));
         }
-        self.count = self.in_log.keys().copied().max().unwrap_or(0).max(self.count);
+        // A log may name pages far beyond the end of a file that was cut short: they are read, but the count doesn't follow them,
+        // or a few bytes could make it billions.
+        let most = in_database.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
+        let near = self.in_log.keys().copied().filter(|&number| number <= most);
+        self.count = near.max().unwrap_or(0).max(in_database);
         self.others = others;
         Ok(())
     }
