@@ -286,3 +286,28 @@ async fn a_dead_connection_is_noticed_though_nobody_records() {
     streamer.close().await;
     serving.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_connection_of_a_stream_that_nobody_records_is_not_dead() {
+    let (server_end, client_end) = in_process(1);
+    let serving = tokio::spawn(async move {
+        let mut server = server_end;
+        server.send(Message::text(r#"{"type":"welcome"}"#)).await.unwrap();
+        let Some(Ok(Message::Text(publish))) = server.next().await else { panic!("it publishes") };
+        let publish: serde_json::Value = serde_json::from_str(publish.as_str()).unwrap();
+        server.send(Message::text(json!({ "type": "ok", "id": publish["id"] }).to_string())).await.unwrap();
+        while let Some(Ok(_)) = server.next().await {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let ends = Arc::new(Mutex::new(Some(client_end)));
+    let connect = move || {
+        let end = ends.lock().unwrap().take();
+        async move { end.ok_or(ClientError::Closed { reason: None }) }
+    };
+    let streamer = Streamer::connect(connect, StreamerOptions::default()).await.unwrap();
+    push_all(&streamer, 0..60).await;
+    streamer.flush().await.unwrap();
+    assert!(streamer.is_connected() && streamer.figures().unrecorded == 60);
+    serving.abort();
+}

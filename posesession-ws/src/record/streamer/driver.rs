@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::back_off::BackOff;
-use super::command::Command;
+use super::command::{Command, What};
 use super::connect::Connect;
 use super::end::StreamEnd;
 use super::ended;
@@ -132,7 +132,7 @@ impl<C: Connect> Driver<C> {
                 biased;
                 () = shared.over.cancelled() => return Exit::Over(StreamEnd::Closed),
                 step = link.step() => match step {
-                    Ok(Step::Sent) => {}
+                    Ok(Step::Sent) => self.is_sending = false,
                     Ok(Step::Received(Incoming::Closed(reason))) => {
                         return Exit::Broken(ClientError::Closed { reason });
                     }
@@ -157,7 +157,10 @@ impl<C: Connect> Driver<C> {
     /// Returns the last number of the present recording: the one before its stop, if one was asked for, else the newest.
     fn last_recorded(&self, state: &State) -> Option<u64> {
         let mut asked = self.queue.iter().chain(&state.asked);
-        asked.find(|command| command.ends_recording()).map_or(state.frames.newest(), |stop| stop.after)
+        // What stands behind a start is the next one's.
+        let is_bound =
+            |command: &&Command| command.ends_recording() || matches!(command.what, What::Start(_));
+        asked.find(is_bound).map_or(state.frames.newest(), |bound| bound.after)
     }
 
     /// Returns whether the server has nothing to say: nothing of the present connection's waits for an answer, or to be taken.
