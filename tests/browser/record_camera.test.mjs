@@ -8,21 +8,13 @@ import { assertNoSidewaysScroll } from "./support/accessibility.mjs";
 import { Browser, emulate, screenshot, state, waitForNumber, waitForState } from "./support/browser.mjs";
 import { Cable } from "./support/cable.mjs";
 import { LiveStream } from "./support/live_stream.mjs";
+import { assertAllCounted, record } from "./support/recording.mjs";
 import { Server } from "./support/server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
 const LIVE = { connection: "open", source: "camera", state: "live" };
 const UNREACHABLE = /WebSocket connection to .* failed|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET/;
-
-/** @param {Page} page */
-async function record(page) {
-  await page.check('input[name=countdown][value="0"]');
-  await page.click("#record");
-  await waitForState(page, { state: "recording" });
-  await waitForNumber(page, "frameCount", 5);
-  return (await state(page)).sessionId;
-}
 
 /** @param {Page} page */
 const notice = (page) => page.locator("#notice").textContent();
@@ -38,15 +30,6 @@ async function look(page, name) {
     await assertNoSidewaysScroll(page);
     await screenshot(page, `record-${name}-${viewport.width}`);
   }
-}
-
-/**
- * Every frame that the page made is stored, or counted by what became of it.
- * @param {Record<string, any>} report
- */
-function assertAllCounted({ sent, stored, paused, missing, missing_in_pauses: inPauses, refused, dropped }) {
-  const sum = (/** @type {Record<string, number>} */ causes) => Object.values(causes).reduce((total, count) => total + count, 0);
-  assert.equal(sent, stored + paused + missing + inPauses + sum(refused) + sum(dropped));
 }
 
 describe("the recording page and its camera", { timeout: 900_000 }, () => {

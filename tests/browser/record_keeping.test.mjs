@@ -9,6 +9,7 @@ import { assertAccessible, assertNoSidewaysScroll } from "./support/accessibilit
 import { Browser, debuggerOf, emulate, screenshot, state, waitForNumber, waitForState } from "./support/browser.mjs";
 import { Cable } from "./support/cable.mjs";
 import { memoryFolder } from "./support/prerequisites.mjs";
+import { assertAllCounted, record } from "./support/recording.mjs";
 import { Server } from "./support/server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -17,15 +18,6 @@ const LIVE = { connection: "open", source: "camera", state: "live" };
 const UNREACHABLE = /WebSocket connection to .* failed|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET/;
 const DESK = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844 };
-
-/** @param {Page} page */
-async function record(page) {
-  await page.check('input[name=countdown][value="0"]');
-  await page.click("#record");
-  await waitForState(page, { state: "recording" });
-  await waitForNumber(page, "frameCount", 5);
-  return (await state(page)).sessionId;
-}
 
 /** @param {Page} page */
 const notice = (page) => page.locator("#notice").textContent();
@@ -41,15 +33,6 @@ async function look(page, name) {
     await assertNoSidewaysScroll(page);
     await screenshot(page, `record-${name}-${viewport.width}`);
   }
-}
-
-/**
- * Every frame that the page made is stored, or counted by what became of it.
- * @param {Record<string, any>} report
- */
-function assertAllCounted({ sent, stored, paused, missing, missing_in_pauses: inPauses, refused, dropped }) {
-  const sum = (/** @type {Record<string, number>} */ causes) => Object.values(causes).reduce((total, count) => total + count, 0);
-  assert.equal(sent, stored + paused + missing + inPauses + sum(refused) + sum(dropped));
 }
 
 describe("what is recorded is kept, or it is said", { timeout: 900_000 }, () => {

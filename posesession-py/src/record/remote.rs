@@ -167,9 +167,13 @@ impl Remote {
         refusal.map_or(Ok(()), |refusal| Err(errors::refused(&refusal)))
     }
 
-    /// Raises if the recording is over: somebody else has stopped it. Which numbers it doesn't have is raised once.
+    /// Raises if the recording is over: the stream was taken over, or somebody else has stopped it. Which numbers it doesn't have is
+    /// raised once.
     pub(super) fn check_goes_on(&self) -> PyResult<()> {
         self.listen();
+        if let Some(end) = self.streamer.end() {
+            return Err(self.error(StreamerError::Ended(end)));
+        }
         self.raise_not_stored()?;
         if self.known().has_ended {
             return Err(errors::RecordingStateError::new_err(

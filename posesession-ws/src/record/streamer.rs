@@ -120,7 +120,7 @@ impl Streamer {
     pub async fn start_recording(&self, start: StartRecording) -> Result<SessionId, StreamerError> {
         match self.ask(What::Start(Box::new(start))).await? {
             Answer::Started(id) => Ok(id),
-            Answer::Done | Answer::Stopped(_) => Err(ended(&self.shared)),
+            Answer::Done | Answer::Stopped(_) => Err(self.shared.ended()),
         }
     }
 
@@ -163,12 +163,12 @@ impl Streamer {
         let asked = self.ask(What::Stop { session });
         match tokio::time::timeout(self.stop_within, asked).await {
             Ok(Ok(Answer::Stopped(stopped))) => Ok(*stopped),
-            Ok(Ok(Answer::Done | Answer::Started(_))) => Err(ended(&self.shared)),
+            Ok(Ok(Answer::Done | Answer::Started(_))) => Err(self.shared.ended()),
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => {
                 let not_stored = self.shared.state().frames.give_up();
                 self.shared.end(StreamEnd::TimedOut { session_id: session, not_stored });
-                Err(ended(&self.shared))
+                Err(self.shared.ended())
             }
         }
     }
@@ -451,15 +451,15 @@ impl Streamer {
         let (reply, answer) = oneshot::channel();
         let slot = tokio::select! {
             biased;
-            () = self.shared.over.cancelled() => return Err(ended(&self.shared)),
+            () = self.shared.over.cancelled() => return Err(self.shared.ended()),
             slot = Arc::clone(&self.shared.slots).acquire_owned() => slot,
         };
         self.place(what, reply, slot.ok())?;
         self.shared.work.notify_one();
         tokio::select! {
             biased;
-            answer = answer => answer.unwrap_or_else(|_gone| Err(ended(&self.shared))),
-            () = self.shared.over.cancelled() => Err(ended(&self.shared)),
+            answer = answer => answer.unwrap_or_else(|_gone| Err(self.shared.ended())),
+            () = self.shared.over.cancelled() => Err(self.shared.ended()),
         }
     }
 
@@ -492,9 +492,4 @@ impl Drop for Streamer {
     fn drop(&mut self) {
         self.let_go();
     }
-}
-
-/// Says why nothing is taken any more.
-fn ended(shared: &Shared) -> StreamerError {
-    StreamerError::Ended(shared.state().end.clone().unwrap_or(StreamEnd::Closed))
 }

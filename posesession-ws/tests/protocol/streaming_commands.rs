@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use posesession_core::{PoseData, SessionStatus, Timestamp};
+use posesession_core::{PoseData, SessionId, SessionStatus, Timestamp};
 use posesession_ws::protocol::ErrorCode;
 use posesession_ws::{
     ClientError, MAX_MESSAGE_BYTES, Message, StreamEnd, Streamer, StreamerError, StreamerEvent,
@@ -14,6 +14,24 @@ use serde_json::json;
 
 use crate::harness::House;
 use crate::road::{Fate, Road, named, pose, push, stored, wait_for};
+
+/// A recording under way, and the way that its frames take.
+struct Recording {
+    house: House,
+    road: Road,
+    streamer: Streamer,
+    session: SessionId,
+}
+
+impl Recording {
+    async fn start() -> Self {
+        let house = House::new();
+        let road = Road::to(&house);
+        let streamer = road.streamer(StreamerOptions::default()).await;
+        let session = streamer.start_recording(named("Squat")).await.unwrap();
+        Self { house, road, streamer, session }
+    }
+}
 
 /// Ends the connection and waits for the next one.
 async fn reconnect(road: &Road, streamer: &Streamer) {
@@ -52,10 +70,7 @@ async fn a_pause_that_was_refused_is_not_made_up_for() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_controller_resumed_stays_resumed() {
-    let house = House::new();
-    let road = Road::to(&house);
-    let streamer = road.streamer(StreamerOptions::default()).await;
-    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let Recording { house, road, streamer, session } = Recording::start().await;
     push_all(&streamer, 0..5).await;
     streamer.pause_recording().await.unwrap();
     wait_for(&streamer, is_paused).await;
@@ -71,10 +86,7 @@ async fn what_a_controller_resumed_stays_resumed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_controller_paused_stays_paused() {
-    let house = House::new();
-    let road = Road::to(&house);
-    let streamer = road.streamer(StreamerOptions::default()).await;
-    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let Recording { house, road, streamer, session } = Recording::start().await;
     push_all(&streamer, 0..5).await;
     streamer.flush().await.unwrap();
     let mut controller = house.connect().await;
@@ -109,10 +121,7 @@ async fn flushing_fails_if_the_streamer_ended_without_all_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn flushing_fails_if_somebody_else_stops_the_recording_meanwhile() {
-    let house = House::new();
-    let road = Road::to(&house);
-    let streamer = road.streamer(StreamerOptions::default()).await;
-    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let Recording { house, road, streamer, session } = Recording::start().await;
     let mut controller = house.connect().await;
     // The acknowledgements are lost, so that what was pushed is not known to be stored.
     road.judge(|text| if text.contains("\"ack\"") { Fate::IsLost } else { Fate::Comes });
@@ -170,10 +179,7 @@ async fn another_ones_recording_is_not_taken_for_the_own() {
 
 #[tokio::test(start_paused = true)]
 async fn frames_between_a_stop_and_a_start_are_in_neither() {
-    let house = House::new();
-    let road = Road::to(&house);
-    let streamer = road.streamer(StreamerOptions::default()).await;
-    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let Recording { house, streamer, session, .. } = Recording::start().await;
     push_all(&streamer, 0..5).await;
     let then = async {
         push_all(&streamer, 5..7).await;
@@ -227,10 +233,7 @@ async fn frames_before_a_start_are_not_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn what_no_server_takes_is_refused_at_once() {
-    let house = House::new();
-    let road = Road::to(&house);
-    let streamer = road.streamer(StreamerOptions::default()).await;
-    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    let Recording { house, streamer, session, .. } = Recording::start().await;
     let image = vec![0xff; MAX_MESSAGE_BYTES];
     let refused = streamer.send_frame(Some(0), Timestamp::ZERO, &pose(0), &image).await;
     assert!(

@@ -12,7 +12,6 @@ use super::back_off::BackOff;
 use super::command::{Command, What};
 use super::connect::Connect;
 use super::end::StreamEnd;
-use super::ended;
 use super::events::StreamerEvent;
 use super::link::{Link, Step};
 use super::options::StreamerOptions;
@@ -106,7 +105,7 @@ impl<C: Connect> Driver<C> {
         self.shared.end(end);
         let asked = std::mem::take(&mut self.shared.state().asked);
         for command in self.queue.into_iter().chain(asked) {
-            command.answer(Err(ended(&self.shared)));
+            command.answer(Err(self.shared.ended()));
         }
     }
 

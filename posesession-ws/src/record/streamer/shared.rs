@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::COMMAND_QUEUE;
 use super::command::Command;
-use super::end::{NotStored, StreamEnd};
+use super::end::{NotStored, StreamEnd, StreamerError};
 use super::events::{Events, StreamerEvent};
 use super::timeline::PauseTimeline;
 use super::video_buffer::VideoBuffer;
@@ -138,6 +138,11 @@ impl Shared {
     pub(super) fn tell(&self, event: StreamerEvent) {
         self.state().events.tell(event);
         self.told.notify_one();
+    }
+
+    /// Says why nothing is taken any more.
+    pub(super) fn ended(&self) -> StreamerError {
+        StreamerError::Ended(self.state().end.clone().unwrap_or(StreamEnd::Closed))
     }
 
     /// Ends it all; the first word about why counts.

@@ -198,17 +198,18 @@ impl<C: Connect> Driver<C> {
             }
             _ => None,
         };
-        {
+        let not_stored = {
             let mut state = self.shared.state();
-            state.leave(status, last);
+            let not_stored = state.leave(status, last);
             if let Some(session) = recorded {
                 state.enter(session, false);
             }
-        }
+            not_stored
+        };
         self.go_on_anew();
         // Not before: this try may be given up while it waits, and the next one has to answer the command.
         if let Some(command) = end.and_then(|at| self.queue.remove(at)) {
-            let stopped = Stopped { session_id: session, status, not_stored: Vec::new(), finalized: stopped };
+            let stopped = Stopped { session_id: session, status, not_stored, finalized: stopped };
             let answer = if discarded { Answer::Done } else { Answer::Stopped(Box::new(stopped)) };
             command.answer(Ok(answer));
         }
