@@ -132,11 +132,14 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// Does what is queued and closes all connections. Later calls are refused.
+    /// Does what is queued and closes all connections, waiting no longer for dead ones than for a call. Later calls are
+    /// refused.
     pub async fn close(&self) {
         self.writers.close().await;
         self.presence.end().await;
-        self.pool.close().await;
+        if tokio::time::timeout(self.time_limit, self.pool.close()).await.is_err() {
+            tracing::debug!("a connection to the database was dead when it was to be closed");
+        }
     }
 
     /// Returns how many transactions of appends were committed since the store was opened: for measuring how well appends

@@ -332,15 +332,22 @@ async fn a_server_that_starts_leaves_another_ones_recordings_alone() {
     assert_eq!(next.interrupt_live_sessions().await.unwrap(), [id], "all are gone");
 }
 
-/// The other side of a connection can vanish without a word: then no answer ever comes.
-#[tokio::test]
-async fn a_dead_connection_does_not_keep_a_server_from_saying_that_it_runs() {
+/// A database behind a proxy, whose connections can die without a word: then no answer ever comes.
+async fn behind_proxy(options: PostgresOptions) -> (PostgresStore, ChaosProxy) {
     let server = ScratchPostgres::shared();
-    let url = server.schema();
     let upstream = server.url().split(&['@', '/'][..]).nth(3).unwrap().parse().unwrap();
     let proxy = ChaosProxy::start(upstream, 1).await.unwrap();
-    let behind_proxy = url.replace(&upstream.to_string(), &proxy.address().to_string());
-    let store = connect(&behind_proxy).await;
+    let url = server.schema().replace(&upstream.to_string(), &proxy.address().to_string());
+    (PostgresStore::connect(&url, options).await.unwrap(), proxy)
+}
+
+async fn close(store: &PostgresStore) {
+    tokio::time::timeout(Duration::from_secs(60), store.close()).await.expect("it can be closed");
+}
+
+#[tokio::test]
+async fn a_dead_connection_does_not_keep_a_server_from_saying_that_it_runs() {
+    let (store, proxy) = behind_proxy(PostgresOptions::default()).await;
     store.interrupt_live_sessions().await.unwrap();
     let before = proxy.connections();
     proxy.end_all(End::BlackHole);
@@ -350,5 +357,40 @@ async fn a_dead_connection_does_not_keep_a_server_from_saying_that_it_runs() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), connected_anew).await.expect("it looks for the lock again");
-    tokio::time::timeout(Duration::from_secs(60), store.close()).await.expect("it can be closed");
+    close(&store).await;
+}
+
+/// A connection is asked whether it still works when a call gives it back; that, too, may never be answered.
+#[tokio::test]
+async fn connections_that_die_as_they_are_given_back_are_let_go_of() {
+    let mut options = PostgresOptions::default();
+    options.max_connections = 4;
+    options.acquire_timeout = Duration::from_millis(500);
+    options.statement_timeout = Duration::from_millis(500);
+    options.lock_timeout = Duration::from_millis(100);
+    let (store, proxy) = behind_proxy(options).await;
+    let (id, term) = start(&store).await;
+    for round in 0..3 {
+        let calls = async {
+            let reads = (0..16).map(|_| store.read_session(id));
+            let _most_fail = futures::future::join_all(reads).await;
+        };
+        let death = async {
+            for _ in 0..4 + round {
+                tokio::task::yield_now().await;
+            }
+            proxy.end_all(End::BlackHole);
+        };
+        tokio::join!(calls, death);
+    }
+    let back = async {
+        while let Err(error) = store.append(id, term, &batch(0, 8)).await {
+            assert!(matches!(error, StoreError::Backend { retryable: true, .. }), "{error:?}");
+        }
+        let reads = (0..16).map(|_| async { while store.read_session(id).await.is_err() {} });
+        futures::future::join_all(reads).await
+    };
+    tokio::time::timeout(Duration::from_secs(60), back).await.expect("new connections are made");
+    proxy.end_all(End::BlackHole);
+    close(&store).await;
 }

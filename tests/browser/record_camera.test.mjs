@@ -56,7 +56,7 @@ describe("the recording page and its camera", { timeout: 900_000 }, () => {
       assert.match((await page.textContent("#runs-on")) ?? "", /model on the [CG]PU/);
       await page.fill("#session-name", "With a loss");
       await page.selectOption("#pre-roll", "2");
-      await waitForNumber(page, "framesSent", 20);
+      await waitForNumber(page, "framesSent", 40);
       const id = await record(page);
       assert.match((await notice(page)) ?? "", /begins [12]\.\d s before/);
       cable.pull();

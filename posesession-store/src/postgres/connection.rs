@@ -39,9 +39,20 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<PgPool,
         options.lock_timeout.as_millis(),
         2 * options.statement_timeout.as_millis(),
     );
+    let patience = options.acquire_timeout;
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections.max(4))
-        .acquire_timeout(options.acquire_timeout)
+        .acquire_timeout(patience)
+        // The pool asks what it gets back whether it still works, and waits for ever for the answer: one whose other side
+        // vanished would keep its place. It gets none of those.
+        .after_release(move |db, _meta| {
+            Box::pin(async move {
+                match tokio::time::timeout(patience, db.ping()).await {
+                    Ok(answer) => answer.map(|()| true),
+                    Err(_elapsed) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+                }
+            })
+        })
         .after_connect(move |db, _meta| {
             let limits = limits.clone();
             Box::pin(async move { db.execute(AssertSqlSafe(limits)).await.map(drop) })
