@@ -37,6 +37,7 @@ pub(super) struct Live {
 struct Ledger {
     /// How many frames there were.
     frames: u64,
+    facts: Facts,
     /// What somebody has yet to read and there is still room for, the oldest first.
     unread: VecDeque<Weak<Slot>>,
 }
@@ -53,15 +54,36 @@ struct Told {
 #[derive(Debug)]
 struct Slot {
     bytes: usize,
-    event: Mutex<Option<Arc<LiveEvent>>>,
+    content: Mutex<Option<Arc<Content>>>,
+}
+
+#[derive(Debug)]
+struct Content {
+    event: LiveEvent,
+    facts_before: Facts,
 }
 
 /// What a stream tells its viewers.
 #[derive(Debug)]
 pub(super) enum LiveEvent {
     Frame(Box<LiveFrame>),
-    /// A status or a skeleton, as JSON.
-    Text(Message),
+    Fact(Fact, Message),
+}
+
+/// What holds until the next of its kind, told as JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fact {
+    Skeleton,
+    /// How it goes with the recording, and its end.
+    Recording,
+}
+
+/// The newest fact of each kind, and how many there were with it.
+#[derive(Debug, Clone, Default)]
+struct Facts {
+    count: u64,
+    skeleton: Option<(u64, Message)>,
+    recording: Option<(u64, Message)>,
 }
 
 impl Live {
@@ -79,9 +101,14 @@ impl Live {
             return;
         }
         let mut told = lock(&self.told);
-        let frames_before = told.frames;
-        told.frames += event.frames();
-        let slot = Arc::new(Slot { bytes: event.bytes(), event: Mutex::new(Some(Arc::new(event))) });
+        let (frames_before, facts_before) = (told.frames, told.facts.clone());
+        match &event {
+            LiveEvent::Frame(_) => told.frames += 1,
+            LiveEvent::Fact(fact, message) => told.facts.add(*fact, message),
+        }
+        let bytes = event.bytes();
+        let content = Arc::new(Content { event, facts_before });
+        let slot = Arc::new(Slot { bytes, content: Mutex::new(Some(content)) });
         told.keep(&slot);
         // No viewers is no failure.
         let _nobody = self.events.send(Told { frames_before, slot });
@@ -91,7 +118,8 @@ impl Live {
     pub(super) fn watch(&self, stream: &str, format: WireFormat) -> Viewer {
         let told = lock(&self.told);
         let events = BroadcastStream::new(self.events.subscribe());
-        Viewer { stream: stream.to_owned(), format, events, known: told.frames, next: None }
+        let (stream, known_facts) = (stream.to_owned(), told.facts.count);
+        Viewer { stream, format, events, known_frames: told.frames, known_facts, next: None }
     }
 }
 
@@ -104,7 +132,7 @@ impl Ledger {
             && let Some(oldest) = self.unread.pop_front()
         {
             if let Some(oldest) = oldest.upgrade() {
-                lock(&oldest.event).take();
+                lock(&oldest.content).take();
                 bytes -= oldest.bytes;
             }
         }
@@ -116,26 +144,37 @@ impl Ledger {
     }
 }
 
-impl LiveEvent {
-    fn frames(&self) -> u64 {
-        match self {
-            Self::Frame(_) => 1,
-            Self::Text(_) => 0,
+impl Facts {
+    fn add(&mut self, fact: Fact, message: &Message) {
+        self.count += 1;
+        let newest = Some((self.count, message.clone()));
+        match fact {
+            Fact::Skeleton => self.skeleton = newest,
+            Fact::Recording => self.recording = newest,
         }
     }
 
+    /// Returns the first that one doesn't know who knows so many, and how many it knows with it.
+    fn first_after(&self, known: u64) -> Option<&(u64, Message)> {
+        let unknown =
+            [&self.skeleton, &self.recording].into_iter().flatten().filter(|(number, _)| *number > known);
+        unknown.min_by_key(|(number, _)| *number)
+    }
+}
+
+impl LiveEvent {
     fn bytes(&self) -> usize {
         match self {
             Self::Frame(frame) => frame.bytes(),
-            Self::Text(Message::Text(text)) => text.as_str().len(),
-            Self::Text(_) => 0,
+            Self::Fact(_, Message::Text(text)) => text.as_str().len(),
+            Self::Fact(..) => 0,
         }
     }
 
     fn message(&self, format: WireFormat) -> Message {
         match self {
             Self::Frame(frame) => frame.message(format),
-            Self::Text(message) => message.clone(),
+            Self::Fact(_, message) => message.clone(),
         }
     }
 }
@@ -225,16 +264,18 @@ impl LiveFrame {
     }
 }
 
-/// One who watches a stream: its events from then on, as messages. What is lost, because it was not read in time, is told before
-/// what comes next. Between two messages it holds nothing of the events.
+/// One who watches a stream: its events from then on, as messages. How many frames are lost, because they were not read in time,
+/// is told before what comes next, and so is the newest of the facts that are. Between two messages it holds nothing of the events.
 #[derive(Debug)]
 pub(super) struct Viewer {
     stream: String,
     format: WireFormat,
     events: BroadcastStream<Told>,
     /// How many frames it got, or was told that they are lost, with those before it watched.
-    known: u64,
-    /// What comes after a gap that was told.
+    known_frames: u64,
+    /// How many facts it got, or newer ones instead, with those before it watched.
+    known_facts: u64,
+    /// What comes after something lost that was told.
     next: Option<Told>,
 }
 
@@ -253,16 +294,24 @@ impl Stream for Viewer {
                     None => return Poll::Ready(None),
                 },
             };
-            let Some(event) = lock(&told.slot.event).clone() else { continue };
-            let count = told.frames_before.saturating_sub(viewer.known);
-            viewer.known = told.frames_before;
+            let Some(content) = lock(&told.slot.content).clone() else { continue };
+            let count = told.frames_before.saturating_sub(viewer.known_frames);
             if count > 0 {
+                viewer.known_frames = told.frames_before;
                 viewer.next = Some(told);
                 let gap = GapJson { r#type: "gap", stream: &viewer.stream, count };
                 return Poll::Ready(Some(json_message(&gap)));
             }
-            viewer.known += event.frames();
-            return Poll::Ready(Some(event.message(viewer.format)));
+            if let Some((number, message)) = content.facts_before.first_after(viewer.known_facts) {
+                viewer.known_facts = *number;
+                viewer.next = Some(told);
+                return Poll::Ready(Some(message.clone()));
+            }
+            match content.event {
+                LiveEvent::Frame(_) => viewer.known_frames += 1,
+                LiveEvent::Fact(..) => viewer.known_facts = content.facts_before.count + 1,
+            }
+            return Poll::Ready(Some(content.event.message(viewer.format)));
         }
     }
 }
@@ -288,7 +337,11 @@ mod tests {
     }
 
     fn status() -> LiveEvent {
-        LiveEvent::Text(Message::text(r#"{"type":"recording_status"}"#))
+        LiveEvent::Fact(Fact::Recording, Message::text(r#"{"type":"recording_status"}"#))
+    }
+
+    fn skeleton(name: &str) -> LiveEvent {
+        LiveEvent::Fact(Fact::Skeleton, Message::text(format!(r#"{{"type":"skeleton","name":"{name}"}}"#)))
     }
 
     fn next(viewer: &mut Viewer) -> Option<Message> {
@@ -327,6 +380,29 @@ mod tests {
         assert_eq!(frames.first(), Some(&(172, 168)), "of 64 events, half are statuses");
         assert_eq!(frames.iter().map(|(_, missed)| 1 + missed).sum::<u64>(), 200);
         assert_eq!(frames.last(), Some(&(203, 0)));
+    }
+
+    #[test]
+    fn a_viewer_gets_the_newest_of_the_facts_that_it_missed_before_what_comes_next() {
+        for image_bytes in [0, MOST_BYTES / 4] {
+            let live = Live::new();
+            let mut viewer = live.watch("s", WireFormat::Json);
+            live.tell(skeleton("old"));
+            live.tell(skeleton("new"));
+            live.tell(status());
+            (0..200).for_each(|n| live.tell(frame(n, image_bytes)));
+            live.tell(skeleton("newest"));
+            let mut kinds = Vec::new();
+            while let Some(message) = next(&mut viewer) {
+                let Message::Text(text) = message else { panic!("JSON was asked for") };
+                let message: Value = serde_json::from_str(text.as_str()).unwrap();
+                kinds.push(message["name"].as_str().or(message["type"].as_str()).unwrap().to_owned());
+            }
+            let frames = kinds.iter().filter(|kind| *kind == "frame").count();
+            kinds.dedup();
+            assert_eq!(kinds, ["gap", "new", "recording_status", "frame", "newest"]);
+            assert!((1..64).contains(&frames), "{frames} frames");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use self::before::Before;
 use super::{COMMAND_QUEUE, Control, Queued, StreamCommand, StreamHandle};
 use crate::protocol::{Ack, ProtocolError};
-use crate::record::live::{Live, LiveEvent};
+use crate::record::live::{Fact, Live, LiveEvent};
 use crate::record::peer::{ConnectionId, Peer, json_message};
 use crate::record::recording::{Outcome, Recording};
 use crate::record::{RecordService, lock};
@@ -281,7 +281,7 @@ impl StreamActor {
 
     /// Viewers hear it in order with the frames, controllers and the publisher at once.
     fn tell_all(&self, message: crate::Message) {
-        self.live.tell(LiveEvent::Text(message.clone()));
+        self.live.tell(LiveEvent::Fact(Fact::Recording, message.clone()));
         for attached in self.attached.values().filter(|attached| !attached.watching) {
             attached.peer.tell_message(message.clone());
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::StreamActor;
 use crate::protocol::{ErrorCode, ProtocolError};
-use crate::record::live::LiveEvent;
+use crate::record::live::{Fact, LiveEvent};
 use crate::record::peer::json_message;
 use crate::record::stream::Answer;
 
@@ -41,7 +41,9 @@ impl StreamActor {
                 self.recording = None;
                 if may_go_on {
                     // To its publisher nothing has ended: it keeps what is not acknowledged for the next server.
-                    last_status.into_iter().for_each(|status| self.live.tell(LiveEvent::Text(status)));
+                    last_status
+                        .into_iter()
+                        .for_each(|status| self.live.tell(LiveEvent::Fact(Fact::Recording, status)));
                     self.forget_recording(id);
                 } else {
                     self.recording_ended(id);

@@ -10,7 +10,7 @@ use super::controlling::refused as refused_command;
 use super::{Publisher, StreamActor};
 use crate::protocol::{BinaryVideo, ErrorCode, FramesDropped, ProtocolError};
 use crate::record::connection::ok_answer;
-use crate::record::live::{Encoded, LiveEvent, LiveFrame};
+use crate::record::live::{Encoded, Fact, LiveEvent, LiveFrame};
 use crate::record::peer::{ConnectionId, Peer, json_message};
 use crate::record::recording::no_name;
 use crate::record::sent::{SentFrame, SentPoses, pose_error_code};
@@ -167,7 +167,7 @@ impl StreamActor {
         self.before.have_skeleton(&skeleton);
         self.skeleton = Some(Arc::clone(&skeleton));
         let message = json!({ "type": "skeleton", "stream": &*self.name, "skeleton": &*skeleton });
-        self.live.tell(LiveEvent::Text(json_message(&message)));
+        self.live.tell(LiveEvent::Fact(Fact::Skeleton, json_message(&message)));
         Ok(())
     }
 
