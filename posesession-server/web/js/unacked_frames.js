@@ -33,6 +33,7 @@ export class UnackedFrames {
   #bytes = 0;
   #acked = 0;
   #dropped = 0;
+  #findsEarlier = false;
   /** Where it is written down, too. @type {KeptRecording | null} */
   #kept = null;
 
@@ -123,6 +124,14 @@ export class UnackedFrames {
     this.#acked += settled.length;
     if (settled.length > 0) this.#kept?.settle(FRAME, storedThrough);
     this.#ranges = this.#ranges.filter(({ last }) => last > storedThrough);
+    const [oldest] = this.#frames;
+    if (this.#findsEarlier && oldest?.number > storedThrough + 1) this.#ranges.push({ first: storedThrough + 1, last: oldest.number - 1 });
+    this.#findsEarlier = false;
+  }
+
+  /** Another page has left these frames: what gave way before them there is known once it is known how much is settled. */
+  findEarlier() {
+    this.#findsEarlier = true;
   }
 
   /**
@@ -203,5 +212,6 @@ export function unackedFrom(messages) {
       next = number + 1;
     }
   }
+  frames.findEarlier();
   return { frames, video, next_frame_number: next };
 }

@@ -1,7 +1,8 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UnackedFrames } from "../js/unacked_frames.js";
+import { FRAME } from "../js/kept_recordings.js";
+import { UnackedFrames, unackedFrom } from "../js/unacked_frames.js";
 
 const message = () => new ArrayBuffer(100);
 
@@ -29,6 +30,29 @@ test("the oldest or the newest gives way, by bytes and by age", () => {
 
   const newest = new UnackedFrames({ max_bytes: 250, overflow: "drop-newest" });
   assert.deepEqual([0, 1, 2].map((number) => newest.push(0, number, message())), [[], [], [2]]);
+});
+
+test("what gave way on a page that is gone lies between what is settled and what it left", () => {
+  /** @param {number[]} numbers */
+  const left = (numbers) => unackedFrom(numbers.map((number) => ({ session_id: "a", kind: FRAME, number, message: message() }))).frames;
+  /** @type {[number[], number | null, object[]][]} */
+  const cases = [
+    [[40, 41], 29, [{ first: 30, last: 39 }]],
+    [[40, 41], 39, []],
+    [[40, 41], 40, []],
+    [[40, 41], 41, []],
+    [[], 29, []],
+    [[40, 41], null, []],
+  ];
+  for (const [numbers, storedThrough, ranges] of cases) {
+    const unacked = left(numbers);
+    unacked.ack(storedThrough);
+    assert.deepEqual(unacked.dropped_ranges, ranges);
+  }
+  const unacked = left([40, 41]);
+  unacked.ack(29);
+  unacked.ack(35);
+  assert.deepEqual(unacked.dropped_ranges, [{ first: 30, last: 39 }], "it is found once");
 });
 
 test("pushed = acknowledged + dropped + kept, whatever happens", () => {
