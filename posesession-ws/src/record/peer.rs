@@ -11,8 +11,8 @@ use crate::protocol::ProtocolError;
 /// errors at most as fast as the connection itself sends.
 const EVENT_QUEUE: usize = 1024;
 
-/// The number of a connection, unique within the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The number of a connection, unique within the process; later ones have higher numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ConnectionId(pub(super) u64);
 
 /// The sending half of a connection's event queue.

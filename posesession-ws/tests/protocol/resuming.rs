@@ -473,9 +473,12 @@ async fn what_comes_over_a_connection_that_was_left_is_not_heard() {
     let mut left = house.connect().await;
     publish(&mut left, "run-1").await;
     let session = left.start("goes on elsewhere").await;
+    let mut given_up = house.connect().await;
     let mut camera = house.connect().await;
     publish(&mut camera, "run-1").await;
     // As if it had been under way all the time.
+    assert_eq!(publish(&mut given_up, "run-1").await["code"], "not_publisher");
+    assert_eq!(given_up.ask(resume(session, "run-1")).await["code"], "not_publisher");
     for kind in ["stop_recording", "discard_recording", "start_recording", "publish"] {
         let late =
             json!({ "type": kind, "session_id": session, "publisher": "run-1", "name": "a second one" });

@@ -26,6 +26,9 @@ impl StreamActor {
         fps: Option<f64>,
     ) -> Answer {
         self.check_not_left(&peer)?;
+        if let Some(name) = name.as_deref().filter(|_| !take_over) {
+            self.check_newest(&peer, name)?;
+        }
         let mine = self.publisher.as_ref().is_some_and(|p| p.peer.id == peer.id);
         let same = match (&self.publisher, &name) {
             (Some(publisher), Some(name)) => publisher.name == *name,
@@ -141,11 +144,18 @@ impl StreamActor {
 
     /// Refuses what comes over a connection that its publisher has left for another one.
     pub(super) fn check_not_left(&self, peer: &Peer) -> Result<(), ProtocolError> {
-        if self.left.iter().any(|left| left.id == peer.id) {
-            let message = "the publisher goes on over another connection; this one is not heard any more";
-            return Err(ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name));
-        }
-        Ok(())
+        if self.left.iter().any(|left| left.id == peer.id) { Err(self.goes_on_elsewhere()) } else { Ok(()) }
+    }
+
+    /// Refuses a publisher that is here already over a later connection: it gave this one up before what it sent arrived.
+    pub(super) fn check_newest(&self, peer: &Peer, name: &str) -> Result<(), ProtocolError> {
+        let is_here = |its: &Publisher| its.name == name && its.lost_at.is_none() && its.peer.id > peer.id;
+        if self.publisher.as_ref().is_some_and(is_here) { Err(self.goes_on_elsewhere()) } else { Ok(()) }
+    }
+
+    fn goes_on_elsewhere(&self) -> ProtocolError {
+        let message = "the publisher goes on over another connection; this one is not heard any more";
+        ProtocolError::new(ErrorCode::NotPublisher, message).with("stream", &*self.name)
     }
 
     /// Checks that the recording, if there is one, can have this skeleton.

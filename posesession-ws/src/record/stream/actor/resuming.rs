@@ -14,6 +14,9 @@ impl StreamActor {
     pub(super) async fn resume_session(&mut self, peer: Peer, resume: ResumeSession) -> Answer {
         self.check_not_left(&peer)?;
         let ResumeSession { session_id, publisher: name, take_over, .. } = resume;
+        if !take_over {
+            self.check_newest(&peer, &name)?;
+        }
         let same = self.publisher.as_ref().is_some_and(|publisher| publisher.name == name);
         if !(same || take_over) {
             self.check_free_for(&peer)?;
