@@ -17,18 +17,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posesession_core::{PoseData, PushError, SessionId, SessionStatus, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 pub use self::command::Stopped;
-use self::command::{Answer, Command, Reply, What};
+use self::command::{Answer, What};
 pub use self::connect::{Connect, ServerUrl};
 use self::driver::Driver;
 use self::end::check_size;
 pub use self::end::{NotStored, StreamEnd, StreamerError};
 pub use self::events::StreamerEvent;
 pub use self::options::StreamerOptions;
+use self::shared::Shared;
 pub use self::shared::StreamerFigures;
-use self::shared::{Shared, Starting};
 use crate::caller::ClientError;
 use crate::clock::Clock;
 use crate::protocol::{BinaryFrame, BinaryFrameHeader, BinaryVideo, Publish, SkeletonRef, StartRecording};
@@ -117,6 +117,11 @@ impl Streamer {
     /// # Errors
     ///
     /// [`StreamerError::Client`] with `already_recording`, `unsupported` or `storage`; [`StreamerError::Ended`].
+    ///
+    /// # Cancel safety
+    ///
+    /// This holds for all commands: one that has its place is carried out, also where its future is dropped before the answer; one
+    /// that still waits for a place, behind 64 others, is not.
     pub async fn start_recording(&self, start: StartRecording) -> Result<SessionId, StreamerError> {
         match self.ask(What::Start(Box::new(start))).await? {
             Answer::Started(id) => Ok(id),
@@ -158,6 +163,10 @@ impl Streamer {
     /// [`StreamerError::Client`] with `no_recording` or `storage`. [`StreamerError::Ended`] with [`StreamEnd::TimedOut`] if it takes
     /// longer than [`StreamerOptions::stop_within`], with [`StreamEnd::NotResumable`] if the server takes no more of it: both name
     /// what is not known to be stored, and end the streamer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::start_recording`]: the recording is stopped all the same, but however long that takes.
     pub async fn stop_recording(&self) -> Result<Stopped, StreamerError> {
         let session = self.session();
         let asked = self.ask(What::Stop { session });
@@ -281,7 +290,8 @@ impl Streamer {
     }
 
     /// Takes a piece of the video file, as an encoder yields it, and keeps it until it is stored. It waits while the pieces have
-    /// more than [`StreamerOptions::max_video_bytes`], since a file with a hole is none.
+    /// more than [`StreamerOptions::max_video_bytes`], since a file with a hole is none. What can't be stored, because there is a
+    /// hole, or the recording ends, comes as [`StreamerEvent::VideoNotStored`].
     ///
     /// # Errors
     ///
@@ -309,7 +319,7 @@ impl Streamer {
                 }
                 let kept = state.video.bytes();
                 if kept == 0 || kept + message.len() <= self.max_video_bytes {
-                    state.video.push(end, message);
+                    state.video.push(offset, end, message);
                     drop(state);
                     self.shared.work.notify_one();
                     return Ok(());
@@ -449,42 +459,19 @@ impl Streamer {
 
     async fn ask(&self, what: What) -> Result<Answer, StreamerError> {
         let (reply, answer) = oneshot::channel();
+        check_size(what.message(i64::MAX).to_string().as_bytes())?;
         let slot = tokio::select! {
             biased;
             () = self.shared.over.cancelled() => return Err(self.shared.ended()),
             slot = Arc::clone(&self.shared.slots).acquire_owned() => slot,
         };
-        self.place(what, reply, slot.ok())?;
+        self.shared.state().place(what, reply, slot.ok())?;
         self.shared.work.notify_one();
         tokio::select! {
             biased;
             answer = answer => answer.unwrap_or_else(|_gone| Err(self.shared.ended())),
             () = self.shared.over.cancelled() => Err(self.shared.ended()),
         }
-    }
-
-    /// Gives a command its place among the frames, in one step with what follows from it.
-    fn place(
-        &self,
-        what: What,
-        reply: Reply,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Result<(), StreamerError> {
-        let mut state = self.shared.state();
-        if let Some(end) = &state.end {
-            return Err(StreamerError::Ended(end.clone()));
-        }
-        let after = state.frames.newest();
-        match &what {
-            What::Start(start) => {
-                let takes_video = start.video.is_some();
-                state.starting.push_back(Starting { after, takes_video });
-            }
-            What::Pause(is_pause) => state.timeline.change(after, *is_pause),
-            _ => {}
-        }
-        state.asked.push_back(Command::new(what, after, reply, slot));
-        Ok(())
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use posesession_core::{PoseData, SessionId, SessionStatus, Timestamp};
+use posesession_store::SessionStore as _;
 use posesession_ws::protocol::ErrorCode;
 use posesession_ws::{
     ClientError, MAX_MESSAGE_BYTES, Message, StreamEnd, Streamer, StreamerError, StreamerEvent,
@@ -100,6 +101,64 @@ async fn what_a_controller_paused_stays_paused() {
     assert_eq!(stored(&house, session).await, Vec::from_iter(0..5), "nobody recorded what came in the pause");
 }
 
+/// Lets a controller do something while the streamer is away, which meanwhile gets the frames 5 to 7, and 8 to 11 when it is back.
+async fn meanwhile(recording: &Recording, command: &str) {
+    let Recording { house, road, streamer, session } = recording;
+    road.lead_to(None);
+    wait_for(streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+    let mut controller = house.connect().await;
+    let answer = controller.ask(json!({ "type": command, "session_id": session })).await;
+    assert_eq!(answer["type"], "ok", "{answer}");
+    push_all(streamer, 5..8).await;
+    road.lead_to(Some(house.records.clone()));
+    wait_for(streamer, |event| matches!(event, StreamerEvent::Reconnected { .. })).await;
+    push_all(streamer, 8..12).await;
+    streamer.flush().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_controller_paused_while_the_streamer_was_away_is_paused_from_where_it_came_back() {
+    let recording = Recording::start().await;
+    let Recording { house, streamer, session, .. } = &recording;
+    push_all(streamer, 0..5).await;
+    wait_for(streamer, |event| matches!(event, StreamerEvent::Status(_))).await;
+    meanwhile(&recording, "pause_recording").await;
+    wait_for(streamer, is_paused).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(house, *session).await, Vec::from_iter(0..8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_controller_resumed_while_the_streamer_was_away_goes_on_from_where_it_came_back() {
+    let recording = Recording::start().await;
+    let Recording { house, streamer, session, .. } = &recording;
+    push_all(streamer, 0..5).await;
+    streamer.pause_recording().await.unwrap();
+    wait_for(streamer, is_paused).await;
+    meanwhile(&recording, "resume_recording").await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(house, *session).await, [0, 1, 2, 3, 4, 8, 9, 10, 11]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_streamer_is_told_while_it_is_away_counts_more_than_what_a_controller_did() {
+    let recording = Recording::start().await;
+    let Recording { house, streamer, session, .. } = &recording;
+    push_all(streamer, 0..5).await;
+    wait_for(streamer, |event| matches!(event, StreamerEvent::Status(_))).await;
+    let go_on = async {
+        while streamer.is_connected() {
+            tokio::task::yield_now().await;
+        }
+        // It is not known here that it stands still.
+        streamer.resume_recording().await.unwrap();
+    };
+    let ((), ()) = tokio::join!(meanwhile(&recording, "pause_recording"), go_on);
+    push_all(streamer, 12..15).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(house, *session).await, Vec::from_iter(0..15));
+}
+
 #[tokio::test(start_paused = true)]
 async fn flushing_fails_if_the_streamer_ended_without_all_of_it() {
     let house = House::new();
@@ -156,6 +215,39 @@ async fn a_session_that_is_gone_was_not_stopped() {
         matches!(event, StreamerEvent::AcknowledgedLost { after: None, acknowledged: 4, .. })
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_of_somebody_elses_that_is_gone_was_not_stopped_either() {
+    let house = House::new();
+    let road = Road::to(&house);
+    let streamer = road.streamer(StreamerOptions::default()).await;
+    house.connect().await.start("Theirs").await;
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Started { .. })).await;
+    push_all(&streamer, 0..5).await;
+    streamer.flush().await.unwrap();
+    road.break_at_first("recording_finalized");
+    let way = road.clone();
+    let replaced = async {
+        wait_for(&streamer, |event| matches!(event, StreamerEvent::Disconnected { .. })).await;
+        way.lead_to(Some(House::new().records.clone()));
+    };
+    let (stopped, ()) = tokio::join!(streamer.stop_recording(), replaced);
+    assert!(
+        matches!(&stopped, Err(StreamerError::Client(ClientError::Refused(error))) if error.code == ErrorCode::SessionNotFound),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_is_stopped_though_nobody_waits_for_it() {
+    let Recording { house, streamer, session, .. } = Recording::start().await;
+    push_all(&streamer, 0..5).await;
+    assert!(streamer.stop_recording().now_or_never().is_none());
+    push_all(&streamer, 5..8).await;
+    wait_for(&streamer, |event| matches!(event, StreamerEvent::Ended { .. })).await;
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
+    assert_eq!(house.store.read_session(session).await.unwrap().status, SessionStatus::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,25 +337,13 @@ async fn what_no_server_takes_is_refused_at_once() {
     let ragged = PoseData { values: vec![0.0; 85], track_ids: vec![0, 1] };
     let refused = streamer.send_frame(Some(0), Timestamp::ZERO, &ragged, &[]).await;
     assert!(matches!(refused, Err(StreamerError::Ragged { values: 85, persons: 2 })), "{refused:?}");
+    let label = "x".repeat(MAX_MESSAGE_BYTES);
+    let refused = streamer.mark(&label, None).await;
+    assert!(matches!(refused, Err(StreamerError::TooLarge { .. })), "{refused:?}");
     push_all(&streamer, 0..5).await;
     streamer.stop_recording().await.unwrap();
     assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
     assert_eq!(streamer.figures().reconnects, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn video_that_nobody_stores_is_refused() {
-    let house = House::new();
-    let road = Road::to(&house);
-    let streamer = road.streamer(StreamerOptions::default()).await;
-    for _ in 0..2 {
-        let refused = streamer.send_video(0, Timestamp::ZERO, vec![0; 400].into()).await;
-        assert!(matches!(refused, Err(StreamerError::NoVideo)), "{refused:?}");
-        streamer.start_recording(named("Without video")).await.unwrap();
-        let refused = streamer.send_video(0, Timestamp::ZERO, vec![0; 400].into()).await;
-        assert!(matches!(refused, Err(StreamerError::NoVideo)), "{refused:?}");
-        streamer.stop_recording().await.unwrap();
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,6 +66,29 @@ pub struct Stopped {
     pub finalized: Option<Finalized>,
 }
 
+impl What {
+    /// Returns what the server is asked.
+    pub(super) fn message(&self, id: i64) -> Value {
+        let session = |session: &Option<SessionId>| match session {
+            Some(session) => json!({ "session_id": session }),
+            None => json!({}),
+        };
+        let (kind, mut fields) = match self {
+            Self::Publish(publish) => ("publish", json!(publish)),
+            Self::Start(start) => ("start_recording", json!(start)),
+            Self::Pause(true) => ("pause_recording", json!({})),
+            Self::Pause(false) => ("resume_recording", json!({})),
+            Self::Mark { label, timestamp: None } => ("mark", json!({ "label": label })),
+            Self::Mark { label, timestamp: Some(at) } => ("mark", json!({ "label": label, "timestamp": at })),
+            Self::Stop { session: of } => ("stop_recording", session(of)),
+            Self::Discard { session: of } => ("discard_recording", session(of)),
+        };
+        fields["type"] = json!(kind);
+        fields["id"] = json!(id);
+        fields
+    }
+}
+
 impl Command {
     pub(super) fn new(
         what: What,
@@ -85,26 +108,6 @@ impl Command {
     /// Returns whether it asks for the recording of this id.
     pub(super) fn starts(&self, id: SessionId) -> bool {
         matches!(&self.what, What::Start(start) if start.session_id == Some(id))
-    }
-
-    pub(super) fn message(&self, id: i64) -> Value {
-        let session = |session: &Option<SessionId>| match session {
-            Some(session) => json!({ "session_id": session }),
-            None => json!({}),
-        };
-        let (kind, mut fields) = match &self.what {
-            What::Publish(publish) => ("publish", json!(publish)),
-            What::Start(start) => ("start_recording", json!(start)),
-            What::Pause(true) => ("pause_recording", json!({})),
-            What::Pause(false) => ("resume_recording", json!({})),
-            What::Mark { label, timestamp: None } => ("mark", json!({ "label": label })),
-            What::Mark { label, timestamp: Some(at) } => ("mark", json!({ "label": label, "timestamp": at })),
-            What::Stop { session: of } => ("stop_recording", session(of)),
-            What::Discard { session: of } => ("discard_recording", session(of)),
-        };
-        fields["type"] = json!(kind);
-        fields["id"] = json!(id);
-        fields
     }
 
     pub(super) fn answer(self, answer: Result<Answer, StreamerError>) {

@@ -38,6 +38,10 @@ pub(super) struct Driver<C> {
     /// Whether the server was heard to pause and go on as this streamer says, since it last said so on the present connection: what
     /// differs then is somebody else's doing.
     is_agreed: bool,
+    /// Whether it was so when the last connection broke.
+    was_agreed: bool,
+    /// The id of the last pause or resumption that brings the server to where it stood, until it is answered.
+    restoring: Option<i64>,
     /// Whether nobody was asked to pause or go on since the session was found again: the server may be another one, which
     /// doesn't know of a pause.
     is_found_again: bool,
@@ -72,6 +76,8 @@ impl<C: Connect> Driver<C> {
             highest_sent: None,
             is_paused: false,
             is_agreed: false,
+            was_agreed: false,
+            restoring: None,
             is_found_again: false,
             back_off: BackOff::new(seed),
             is_sending: false,
@@ -162,6 +168,12 @@ impl<C: Connect> Driver<C> {
         asked.find(is_bound).map_or(state.frames.newest(), |bound| bound.after)
     }
 
+    /// Returns whether this streamer has asked for a pause or its end, or will, and has no answer yet.
+    fn is_changing(&self, state: &State) -> bool {
+        let mut asked = self.queue.iter().chain(&state.asked);
+        self.restoring.is_some() || asked.any(|command| matches!(command.what, What::Pause(_)))
+    }
+
     /// Returns whether the server has nothing to say: nothing of the present connection's waits for an answer, or to be taken.
     fn is_waiting_for_nothing(&self) -> bool {
         let state = self.shared.state();
@@ -185,14 +197,16 @@ impl<C: Connect> Driver<C> {
         } else {
             self.alive_at + self.options.silence
         };
-        put_off.map_or(silent, |at| at.min(silent))
+        let video = self.shared.state().video.put_off_until();
+        put_off.into_iter().chain(video.filter(|&at| at > now)).fold(silent, Duration::min)
     }
 
     fn lose_connection(&mut self, error: &ClientError) {
         if self.shared.clock.now().saturating_sub(self.connected_at) >= STEADY {
             self.back_off.reset();
         }
-        self.is_agreed = false;
+        self.was_agreed = std::mem::take(&mut self.is_agreed);
+        self.restoring = None;
         {
             let mut state = self.shared.state();
             state.is_connected = false;

@@ -64,7 +64,7 @@ pub enum StreamerError {
     },
     /// A message that no server takes.
     #[error(
-        "a message of {bytes} bytes is too large: a frame with its image, or a piece of video, has at most {MAX_MESSAGE_BYTES}"
+        "a message of {bytes} bytes is too large: a frame with its image, a piece of video, or a command has at most {MAX_MESSAGE_BYTES}"
     )]
     TooLarge {
         /// How many bytes it would have.

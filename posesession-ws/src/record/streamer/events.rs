@@ -55,6 +55,15 @@ pub enum StreamerEvent {
         /// The last of them.
         last: u64,
     },
+    /// The recording is over, or takes no video, and the end of the video file is not known to be stored.
+    VideoNotStored {
+        /// The session.
+        session_id: SessionId,
+        /// How many bytes from the file's beginning are durable.
+        stored_bytes: u64,
+        /// How many bytes were taken beyond them.
+        bytes: u64,
+    },
     /// The server has not stored what it had acknowledged: its promise is broken, for example by a disk that lies.
     AcknowledgedLost {
         /// The session.

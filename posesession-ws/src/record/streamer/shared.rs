@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use posesession_core::{SessionId, SessionStatus, UnackedFrames, UnackedLimits};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::command::COMMAND_QUEUE;
-use super::command::Command;
+use super::command::{COMMAND_QUEUE, Command, Reply, What};
 use super::end::{NotStored, StreamEnd, StreamerError};
 use super::events::{Events, StreamerEvent};
 use super::timeline::PauseTimeline;
@@ -211,7 +210,7 @@ impl State {
         let Some(session) = self.session.take() else { return Vec::new() };
         self.trouble = None;
         self.timeline.end(last);
-        self.video.reset();
+        self.lose_video(session.id);
         let not_stored: Vec<_> = self
             .frames
             .unsettled()
@@ -229,6 +228,21 @@ impl State {
         }
         self.events.tell(StreamerEvent::Ended { session_id: session.id, status });
         not_stored
+    }
+
+    /// Lets go of video that nobody takes.
+    pub(super) fn give_video_up(&mut self) {
+        if let Some(session) = &self.session {
+            self.lose_video(session.id);
+        }
+    }
+
+    fn lose_video(&mut self, session_id: SessionId) {
+        let (stored_bytes, bytes) = (self.video.stored_bytes(), self.video.unstored_bytes());
+        self.video.reset();
+        if bytes > 0 {
+            self.events.tell(StreamerEvent::VideoNotStored { session_id, stored_bytes, bytes });
+        }
     }
 
     /// Ends a recording with everything that was pushed and asked for: nobody takes any more of it.
@@ -260,6 +274,29 @@ impl State {
             self.events.tell(lost);
         }
         self.ack(through);
+    }
+
+    /// Gives a command its place among the frames, in one step with what follows from it.
+    pub(super) fn place(
+        &mut self,
+        what: What,
+        reply: Reply,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), StreamerError> {
+        if let Some(end) = &self.end {
+            return Err(StreamerError::Ended(end.clone()));
+        }
+        let after = self.frames.newest();
+        match &what {
+            What::Start(start) => {
+                let takes_video = start.video.is_some();
+                self.starting.push_back(Starting { after, takes_video });
+            }
+            What::Pause(is_pause) => self.timeline.change(after, *is_pause),
+            _ => {}
+        }
+        self.asked.push_back(Command::new(what, after, reply, slot));
+        Ok(())
     }
 
     /// Lets a frame go that nobody records.

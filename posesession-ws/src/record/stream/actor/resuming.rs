@@ -21,6 +21,7 @@ impl StreamActor {
         if !(same || take_over) {
             self.check_free_for(&peer)?;
         }
+        let reopened = self.recording.is_none();
         match self.recording.as_ref().map(|recording| recording.id) {
             Some(recorded) if recorded == session_id => {
                 self.recording.as_ref().map_or(Ok(()), Recording::expect_not_ending)?;
@@ -46,6 +47,7 @@ impl StreamActor {
             "stored_through": status.stored_through,
             "status": status.status,
             "video_stored_bytes": status.video_stored_bytes,
+            "reopened": reopened,
         }))
     }
 

@@ -9,9 +9,8 @@ use crate::caller::{Caller, ClientError, Incoming};
 use crate::protocol::{ErrorCode, ProtocolError, Publish};
 use crate::record::streamer::command::{Answer, Command, Stopped, What};
 use crate::record::streamer::connect::Connect;
-use crate::record::streamer::end::{StreamEnd, is_passing};
+use crate::record::streamer::end::{StreamEnd, is_passing, refused};
 use crate::record::streamer::events::StreamerEvent;
-
 use crate::record::streamer::link::Link;
 use crate::transport::Transport;
 
@@ -24,6 +23,9 @@ struct Resumed {
     status: Option<SessionStatus>,
     #[serde(default)]
     video_stored_bytes: Option<u64>,
+    /// Whether the server had let go of it meanwhile, and with it of who paused it; none from one that doesn't say.
+    #[serde(default)]
+    reopened: Option<bool>,
 }
 
 /// Why it is not gone on with, and what became of it.
@@ -135,11 +137,21 @@ impl<C: Connect> Driver<C> {
         state.video.rewind();
         state.video.ack(resumed.video_stored_bytes.unwrap_or(0));
         let settled = state.frames.acked_through();
-        // A server that doesn't say is as it was left.
         let next = settled.map_or(0, |number| number.saturating_add(1));
         self.is_found_again = true;
-        self.is_paused =
-            resumed.status.map_or(state.timeline.is_paused_at(Some(next)), |is| is == SessionStatus::Paused);
+        let is_paused = resumed.status.map(|status| status == SessionStatus::Paused);
+        // A server that doesn't say is as it was left.
+        self.is_paused = is_paused.unwrap_or_else(|| state.timeline.is_paused_at(Some(next)));
+        if let Some(is_paused) = is_paused
+            && is_paused != state.timeline.is_paused_at(None)
+            && resumed.reopened == Some(false)
+            && self.was_agreed
+            && !self.is_changing(&state)
+        {
+            // Somebody else asked for it meanwhile. What was pushed before this streamer learnt of it belongs to the time before.
+            let newest = state.frames.newest();
+            state.timeline.change(newest, is_paused);
+        }
         let error = u64::from(planted!("planted::resume_off_by_one"));
         self.cursor = next.saturating_add(error);
     }
@@ -176,9 +188,9 @@ impl<C: Connect> Driver<C> {
             let last = self.last_recorded(&state);
             (state.frames.unsettled().all(|range| Some(*range.start()) > last), last)
         };
+        let reason = error.to_string();
         if is_own && !discarded && (end.is_none() || is_unknown || !is_settled) {
             let not_stored = self.shared.state().leave_all(status);
-            let reason = error.to_string();
             let end =
                 StreamEnd::NotResumable { session_id: session, status, stored_through, not_stored, reason };
             return Err(Exit::Over(end));
@@ -210,8 +222,13 @@ impl<C: Connect> Driver<C> {
         // Not before: this try may be given up while it waits, and the next one has to answer the command.
         if let Some(command) = end.and_then(|at| self.queue.remove(at)) {
             let stopped = Stopped { session_id: session, status, not_stored, finalized: stopped };
-            let answer = if discarded { Answer::Done } else { Answer::Stopped(Box::new(stopped)) };
-            command.answer(Ok(answer));
+            let answer = match discarded {
+                true => Ok(Answer::Done),
+                // Nobody knows what became of it.
+                false if is_unknown && stopped.finalized.is_none() => Err(refused(error)),
+                false => Ok(Answer::Stopped(Box::new(stopped))),
+            };
+            command.answer(answer);
         }
         Ok(())
     }

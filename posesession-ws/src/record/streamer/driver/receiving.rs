@@ -14,6 +14,7 @@ use crate::record::streamer::command::{Answer, Command, Stopped, What};
 use crate::record::streamer::connect::Connect;
 use crate::record::streamer::end::{StreamEnd, StreamerError, is_passing, refused};
 use crate::record::streamer::events::StreamerEvent;
+use crate::record::streamer::shared::State;
 
 /// How long a command that the store couldn't do waits before it is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -28,6 +29,15 @@ impl<C: Connect> Driver<C> {
     pub(super) fn receive(&mut self, incoming: Incoming) -> Option<StreamEnd> {
         let Incoming::Json(message) = incoming else { return None };
         if !message["id"].is_null() {
+            if self.restoring.is_some_and(|id| message["id"] == json!(id)) {
+                self.restoring = None;
+                // It may stand so already.
+                if message["type"] == "error" && message["code"] != json!(ErrorCode::BadState) {
+                    let error = read(message).map(StreamerEvent::Error);
+                    error.into_iter().for_each(|error| self.shared.tell(error));
+                }
+                return None;
+            }
             let asked = |command: &Command| command.asked_as.is_some_and(|id| message["id"] == json!(id));
             let at = self.queue.iter().position(asked)?;
             let command = self.queue.remove(at)?;
@@ -63,6 +73,8 @@ impl<C: Connect> Driver<C> {
                 let mut state = self.shared.state();
                 if error.frame_number.is_some() {
                     state.figures.refused += 1;
+                } else if error.facts.get("kind").is_some_and(|kind| kind == "video") {
+                    self.take_video_refusal(&mut state, &error);
                 }
                 state.events.tell(StreamerEvent::Error(error));
             }
@@ -70,6 +82,22 @@ impl<C: Connect> Driver<C> {
         }
         self.shared.told.notify_one();
         Ok(None)
+    }
+
+    /// A piece of video that was refused is sent again, unless the recording takes none.
+    fn take_video_refusal(&self, state: &mut State, error: &ProtocolError) {
+        let wanted = error.facts.get("expected").and_then(Value::as_u64);
+        state.video.ack(wanted.unwrap_or(0));
+        let takes_none = error.code == ErrorCode::BadState;
+        if takes_none && let Some(session) = &mut state.session {
+            session.takes_video = false;
+        }
+        if takes_none || wanted.is_some_and(|wanted| state.video.has_hole_at(wanted)) {
+            state.give_video_up();
+        } else {
+            state.video.put_off(self.shared.clock.now() + ASK_AGAIN_AFTER);
+        }
+        self.shared.settled.notify_waiters();
     }
 
     fn take_ack(&mut self, ack: &Ack) {
@@ -92,14 +120,13 @@ impl<C: Connect> Driver<C> {
     fn take_status(&mut self, status: RecordingStatus) {
         {
             let mut state = self.shared.state();
+            let is_changing = self.is_changing(&state);
             let Some(session) = state.session.as_mut().filter(|session| session.id == status.session_id)
             else {
                 return;
             };
             session.status = status.status;
             let is_paused = status.status == SessionStatus::Paused;
-            let is_changing =
-                self.queue.iter().chain(&state.asked).any(|command| matches!(command.what, What::Pause(_)));
             if state.timeline.is_paused_at(None) == is_paused {
                 self.is_agreed = true;
             } else if self.is_agreed && !is_changing && status.status.is_live() {
@@ -167,7 +194,12 @@ impl<C: Connect> Driver<C> {
     fn take_finalized(&mut self, message: Value, last: Option<u64>) -> Result<Answer, ClientError> {
         let finalized: Finalized = read(message)?;
         let (session_id, status) = (finalized.session.id, Some(finalized.session.status));
-        let not_stored = self.shared.state().leave(status, last);
+        let not_stored = {
+            let mut state = self.shared.state();
+            let video_stored_bytes = finalized.report.get("video_stored_bytes").and_then(Value::as_u64);
+            state.video.ack(video_stored_bytes.unwrap_or(0));
+            state.leave(status, last)
+        };
         self.is_paused = false;
         let finalized = Some(finalized);
         Ok(Answer::Stopped(Box::new(Stopped { session_id, status, not_stored, finalized })))

@@ -73,7 +73,7 @@ impl<C: Connect> Driver<C> {
                     state.let_go_through(last);
                     shared.settled.notify_waiters();
                 }
-                Next::Nothing => return state.video.next().map(Message::Binary),
+                Next::Nothing => return state.video.next(shared.clock.now()).map(Message::Binary),
             }
         }
     }
@@ -84,7 +84,7 @@ impl<C: Connect> Driver<C> {
         let was_waiting = self.queue.iter().any(|command| command.asked_as.is_some());
         let command = self.queue.iter_mut().find(|command| command.asked_as.is_none())?;
         let is_next = next.number().is_none_or(|number| command.after < Some(number));
-        if !is_next || command.not_before > now || (command.ends_recording() && !state.video.is_sent()) {
+        if !is_next || command.not_before > now || (command.ends_recording() && state.video.holds_end()) {
             return None;
         }
         if let What::Pause(is_pause) = command.what {
@@ -101,13 +101,12 @@ impl<C: Connect> Driver<C> {
         if let What::Start(start) = &mut command.what {
             start.session_id.get_or_insert_with(|| posesession_core::SessionId(uuid::Uuid::now_v7()));
         }
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = take_id(&mut self.next_id);
         command.asked_as = Some(id);
         if !was_waiting {
             self.alive_at = now;
         }
-        Some(Message::text(command.message(id).to_string()))
+        Some(Message::text(command.what.message(id).to_string()))
     }
 
     /// Returns what brings the recording to where it stood when the next frame was pushed, after a connection that broke.
@@ -125,6 +124,14 @@ impl<C: Connect> Driver<C> {
         self.is_paused = wanted;
         self.is_agreed = false;
         let kind = if wanted { "pause_recording" } else { "resume_recording" };
-        Some(Message::text(json!({ "type": kind }).to_string()))
+        let id = take_id(&mut self.next_id);
+        self.restoring = Some(id);
+        Some(Message::text(json!({ "type": kind, "id": id }).to_string()))
     }
+}
+
+fn take_id(next: &mut i64) -> i64 {
+    let id = *next;
+    *next += 1;
+    id
 }
