@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::media::{MediaError, MediaStore};
 use crate::store::SessionStore;
 
+#[cfg(feature = "sqlite")]
 pub(crate) use copying::ObjectFailure;
 pub use copying::copy_session;
 #[cfg(feature = "sqlite")]

@@ -49,7 +49,6 @@ export class RecordClient extends Emitter {
   #valuesPerPerson = 0;
   #framesSent = 0;
   #framesNotSent = 0;
-  #videoBytesSent = 0;
   /** Bytes of the video that have been taken over; a piece that starts elsewhere would leave a hole. */
   #videoEnd = 0;
   /** Frames of the recording that are not acknowledged; null: nothing of a named publisher is recorded. @type {UnackedFrames | null} */
@@ -94,6 +93,9 @@ export class RecordClient extends Emitter {
         onError: (error) => {
           // Who has taken the stream over has begun a new numbering.
           if (error.code === "not_publisher") this.#forget("not_resumed");
+          const video = this.#unackedVideo;
+          const isThere = () => video === this.#unackedVideo && !this.#isHeld;
+          if (error.details.kind === "video") video.refused(error, () => isThere() && video.sendAll(this.#commands));
           this.emit("error", error);
         },
         onClose: (closed) => {
@@ -142,7 +144,7 @@ export class RecordClient extends Emitter {
 
   /** Video bytes handed to the connection since the last start of a recording. */
   get video_bytes_sent() {
-    return this.#videoBytesSent;
+    return this.#videoEnd;
   }
 
   /**
@@ -188,7 +190,6 @@ export class RecordClient extends Emitter {
    */
   async startRecording(options) {
     this.#videoEnd = 0;
-    this.#videoBytesSent = 0;
     const isNew = this.#unacked === null;
     if ((options.stream ?? DEFAULT_STREAM) === this.#stream) this.#keep(null);
     try {
@@ -331,7 +332,6 @@ export class RecordClient extends Emitter {
       if (!this.#isHeld) commands?.sendBinary(message);
     }
     this.#videoEnd = offset + bytes.length;
-    this.#videoBytesSent = this.#videoEnd;
     return true;
   }
 
@@ -398,7 +398,7 @@ export class RecordClient extends Emitter {
     this.#unsentFrom = 0;
     this.#tellDropped();
     this.#flush();
-    for (const message of this.#unackedVideo.messages) this.#commands?.sendBinary(message);
+    this.#unackedVideo.sendAll(this.#commands);
   }
 
   /**

@@ -153,11 +153,21 @@ export class UnackedFrames {
   }
 }
 
+/** Refusals of a piece of video that may pass. */
+const PASSING = ["storage", "out_of_range"];
+/** A piece that could not be stored is tried again, each time after twice as long. */
+const SEND_AGAIN_MS = 500;
+const SEND_AGAIN_AT_MOST_MS = 10_000;
+
 /** Pieces of a recording's video that are not stored yet. */
 export class UnackedVideo {
   /** @type {{ end: number, message: ArrayBuffer }[]} */
   #pieces = [];
   #bytes = 0;
+  /** How often a piece was refused since anything was stored. */
+  #refusals = 0;
+  /** Whether all waits to be sent again. */
+  #isPutOff = false;
   /** @type {KeptRecording | null} */
   #kept = null;
 
@@ -171,9 +181,26 @@ export class UnackedVideo {
     for (const { end, message } of this.#pieces) kept?.put(VIDEO, end, message);
   }
 
-  /** What is kept, in order. */
-  get messages() {
-    return this.#pieces.map(({ message }) => message);
+  /**
+   * Sends what is kept, in order.
+   * @param {{ sendBinary: (message: ArrayBuffer) => void } | null} connection
+   */
+  sendAll(connection) {
+    this.#isPutOff = false;
+    for (const { message } of this.#pieces) connection?.sendBinary(message);
+  }
+
+  /**
+   * Notes that a piece could not be stored, and with it none of those behind it.
+   * @param {import("./errors.js").PosesessionError} refusal
+   * @param {() => void} sendAgain called after a while, unless it does not help or is to be called anyway
+   */
+  refused({ code, details }, sendAgain) {
+    this.ack(Number(details.expected ?? 0));
+    if (this.#isPutOff || this.#pieces.length === 0 || !PASSING.includes(code)) return;
+    this.#isPutOff = true;
+    setTimeout(sendAgain, Math.min(SEND_AGAIN_MS * 2 ** this.#refusals, SEND_AGAIN_AT_MOST_MS));
+    this.#refusals += 1;
   }
 
   /**
@@ -192,7 +219,9 @@ export class UnackedVideo {
     while (this.#pieces.length > 0 && this.#pieces[0].end <= storedBytes) {
       this.#bytes -= this.#pieces.shift()?.message.byteLength ?? 0;
     }
-    if (this.#pieces.length < before) this.#kept?.settle(VIDEO, storedBytes);
+    if (this.#pieces.length === before) return;
+    this.#refusals = 0;
+    this.#kept?.settle(VIDEO, storedBytes);
   }
 }
 

@@ -305,6 +305,27 @@ test("video is kept until it is stored, and sent again", async () => {
   assert.deepEqual(pieces.map((message) => decodeVideo(message).offset), [10, 20]);
 });
 
+test("video that could not be stored is sent again, each time later", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { client, socket } = await recorded();
+  const offsets = () => socket.binary.splice(0).map((message) => decodeVideo(message).offset);
+  for (const offset of [0, 10, 20]) client.sendVideo(new Uint8Array(10), offset, 0);
+  socket.receive({ type: "error", code: "storage", message: "the disk is full", kind: "video" });
+  for (const _ of [1, 2]) socket.receive({ type: "error", code: "out_of_range", message: "a hole", kind: "video", expected: 0 });
+  assert.deepEqual(offsets(), [0, 10, 20]);
+  t.mock.timers.tick(500);
+  assert.deepEqual(offsets(), [0, 10, 20], "once, however many were refused");
+  socket.receive({ type: "error", code: "storage", message: "the disk is full", kind: "video" });
+  t.mock.timers.tick(999);
+  assert.deepEqual(offsets(), []);
+  socket.receive({ type: "recording_status", session_id: "s", status: "recording", video_stored_bytes: 10 });
+  t.mock.timers.tick(1);
+  assert.deepEqual(offsets(), [10, 20]);
+  socket.receive({ type: "error", code: "bad_state", message: "it was started without video", kind: "video" });
+  t.mock.timers.tick(100_000);
+  assert.deepEqual(offsets(), []);
+});
+
 test("video is split into pieces with running offsets", async () => {
   const { client, socket } = await connected();
   const chunk = new Uint8Array(1024 * 1024 + 10).fill(7);

@@ -7,6 +7,8 @@
 
 mod log;
 mod model_store;
+mod connecting;
+mod controller;
 mod rng;
 mod streamer_program;
 mod totals;
@@ -20,6 +22,7 @@ use posesession_ws::{RecordOptions, RecordService, from_websocket, websocket_con
 use progress::Progress;
 use tokio_tungstenite::accept_async_with_config;
 
+use self::controller::{Control, interfere};
 use self::model_store::{Counts, ModelStore};
 use self::rng::Rng;
 use self::streamer_program::Program;
@@ -89,16 +92,23 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
             serve(disk, rng, counts, plan.acks_before_commit)
         });
     }
-    for streamer in 0..STREAMERS {
+    let controls: Vec<Control> = (0..STREAMERS).map(|_| Control::default()).collect();
+    for (streamer, control) in controls.iter().enumerate() {
         let program = Program {
             name: name_of(streamer),
             disk: Arc::clone(&disk),
             totals: totals.clone(),
             rng: rng.fork(),
+            control: control.clone(),
             until: plan.length,
         };
         sim.client(name_of(streamer), async move { Ok(program.run().await?) });
     }
+    let controller = interfere(controls, rng.fork(), plan.length);
+    sim.client("controller", async move {
+        controller.await;
+        Ok(())
+    });
     let mut next = Duration::ZERO;
     let mut fault = None;
     let progress = Progress::new("network simulation");

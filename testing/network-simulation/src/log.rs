@@ -11,8 +11,8 @@ use posesession_store::{MemoryStore, SessionStore};
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) session: SessionId,
-    /// Every number that was taken, and whether the recording stood still then.
-    sent: BTreeMap<u64, bool>,
+    /// Every number that was taken, and whether the recording stood still then, as far as that is known.
+    sent: BTreeMap<u64, Option<bool>>,
     dropped: Vec<RangeInclusive<u64>>,
     /// The highest number that the streamer has read an acknowledgement of.
     acked: Option<u64>,
@@ -30,8 +30,15 @@ impl Log {
         Self { session, sent: BTreeMap::new(), dropped: Vec::new(), acked: None }
     }
 
-    pub(crate) fn note_sent(&mut self, number: u64, is_paused: bool) {
+    pub(crate) fn note_sent(&mut self, number: u64, is_paused: Option<bool>) {
         self.sent.insert(number, is_paused);
+    }
+
+    /// Notes that somebody else may have paused before what is not acknowledged arrived.
+    pub(crate) fn note_controlled(&mut self) {
+        for (_, is_paused) in self.sent.iter_mut().filter(|(number, _)| Some(**number) > self.acked) {
+            *is_paused = None;
+        }
     }
 
     pub(crate) fn note_dropped(&mut self, numbers: RangeInclusive<u64>) {
@@ -84,12 +91,12 @@ impl Log {
             |number: u64, ranges: &[RangeInclusive<u64>]| ranges.iter().any(|range| range.contains(&number));
         for (&number, &is_paused) in &self.sent {
             if stored.contains(&number) {
-                if is_paused {
+                if is_paused == Some(true) {
                     return Err(format!("frame {number} was pushed in a pause, and is stored"));
                 }
                 continue;
             }
-            if is_paused || is_named(number, &self.dropped) {
+            if is_paused != Some(false) || is_named(number, &self.dropped) {
                 continue;
             }
             if Some(number) <= self.acked {

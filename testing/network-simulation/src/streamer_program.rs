@@ -6,18 +6,14 @@ use std::time::Duration;
 
 use posesession_core::{Overflow, Timestamp, UnackedLimits};
 use posesession_store::{MemoryStore, SessionStore};
-use posesession_ws::protocol::{Publish, SkeletonRef, StartRecording};
-use posesession_ws::{
-    ClientError, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerOptions, from_websocket,
-    websocket_config,
-};
-use tokio_tungstenite::client_async_with_config;
-use tokio_tungstenite::tungstenite::Error as WsError;
+use posesession_ws::protocol::{ErrorCode, Publish, SkeletonRef, StartRecording};
+use posesession_ws::{ClientError, StreamEnd, Streamer, StreamerError, StreamerEvent, StreamerOptions};
 
+use crate::connecting::connect;
+use crate::controller::Control;
 use crate::log::{Log, pose};
 use crate::rng::Rng;
 use crate::totals::Totals;
-use crate::{PORT, SERVER};
 
 /// One frame every so often.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -29,6 +25,7 @@ pub(crate) struct Program {
     pub(crate) disk: Arc<MemoryStore>,
     pub(crate) totals: Totals,
     pub(crate) rng: Rng,
+    pub(crate) control: Control,
     pub(crate) until: Duration,
 }
 
@@ -71,9 +68,11 @@ impl Program {
         let frames = if self.rng.once_in(4) { self.rng.between(20, 200) } else { 100_000 };
         let overflow = if self.rng.once_in(2) { Overflow::DropOldest } else { Overflow::DropNewest };
         let max_bytes = usize::try_from(frames * 350).unwrap_or(usize::MAX);
+        let name = format!("{}-{streams}", self.name);
+        self.control.offer(&name);
         let publish = Publish {
-            stream: Some(format!("{}-{streams}", self.name)),
-            publisher: Some(format!("{}-{streams}", self.name)),
+            stream: Some(name.clone()),
+            publisher: Some(name),
             skeleton: Some(SkeletonRef::Preset("coco_17".to_owned())),
             ..Publish::default()
         };
@@ -83,16 +82,6 @@ impl Program {
             stop_within: STOP_WITHIN,
             seed: Some(self.rng.next()),
             ..StreamerOptions::default()
-        };
-        let connect = || async {
-            let url = format!("ws://{SERVER}/ws/pose");
-            let unreachable =
-                |source: WsError| ClientError::Unreachable { url: url.clone(), source: Box::new(source) };
-            let stream = turmoil::net::TcpStream::connect((SERVER, PORT)).await;
-            let stream = stream.map_err(|error| unreachable(WsError::Io(error)))?;
-            let config = Some(websocket_config());
-            let connected = client_async_with_config(url.as_str(), stream, config).await;
-            Ok(from_websocket(connected.map_err(unreachable)?.0))
         };
         Streamer::connect(connect, options).await
     }
@@ -116,6 +105,11 @@ impl Program {
                 };
                 match told {
                     Ok(()) => is_paused = !is_paused,
+                    Err(StreamerError::Client(ClientError::Refused(error)))
+                        if error.code == ErrorCode::BadState && self.control.is_controlled() =>
+                    {
+                        is_paused = !is_paused;
+                    }
                     Err(error) => {
                         self.go_on(&error)?;
                         break;
@@ -127,8 +121,15 @@ impl Program {
             }
             self.listen(streamer, &mut log)?;
             if self.rng.once_in(150) {
-                // Whether it ends meanwhile is seen with the next frame.
-                let _ended = streamer.flush().await;
+                let flushed = streamer.flush().await;
+                self.listen(streamer, &mut log)?;
+                // If it ended meanwhile, that is seen with the next frame.
+                if flushed.is_ok() {
+                    log.check(&self.disk, &[], true)
+                        .await
+                        .map_err(|broken| format!("flushed, but {broken}"))?;
+                    self.totals.change(|figures| figures.flushes += 1);
+                }
             }
         }
         let stopped = streamer.stop_recording().await;
@@ -150,6 +151,7 @@ impl Program {
         };
         let found = log.check(&self.disk, &not_stored, true).await?;
         self.totals.add_session(found);
+        self.totals.change(|figures| figures.controlled += u64::from(self.control.is_controlled()));
         self.disk.erase_session(session).await.map_err(|error| error.to_string())
     }
 
@@ -160,7 +162,7 @@ impl Program {
         let micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         match streamer.send_frame(Some(next), Timestamp::from_micros(micros), &pose(next), &[]).await {
             Ok(number) => {
-                log.note_sent(number, is_paused);
+                log.note_sent(number, (!self.control.is_controlled()).then_some(is_paused));
                 Ok(Course::On)
             }
             Err(error) => self.go_on(&error).map(|()| Course::Over),
@@ -176,6 +178,9 @@ impl Program {
     }
 
     fn listen(&self, streamer: &Streamer, log: &mut Log) -> Result<(), String> {
+        if self.control.is_controlled() {
+            log.note_controlled();
+        }
         if let Some(through) = streamer.stored_through() {
             log.note_acked(Some(through))?;
         }

@@ -20,6 +20,10 @@ pub struct Figures {
     pub sessions: u64,
     /// How many of them could not be gone on with after a crash, which their streamers were told with the numbers.
     pub ended: u64,
+    /// In how many of them somebody else paused and went on.
+    pub controlled: u64,
+    /// How many flushes were told as done, and held against the disk.
+    pub flushes: u64,
     /// How many frames were pushed.
     pub pushed: u64,
     /// How many frames were acknowledged.
@@ -46,6 +50,8 @@ impl Figures {
         self.reconnects += other.reconnects;
         self.sessions += other.sessions;
         self.ended += other.ended;
+        self.controlled += other.controlled;
+        self.flushes += other.flushes;
         self.pushed += other.pushed;
         self.acked += other.acked;
         self.resent += other.resent;

@@ -11,16 +11,21 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Seeds that every run has; those that once failed come here.
 const FIXED_SEEDS: [u64; 3] = [1, 2, 3];
 
+fn is_long() -> bool {
+    std::env::var_os("POSESESSION_LONG_TESTS").is_some_and(|value| value == "1")
+}
+
 fn run(seed: u64, length: Duration, all: &mut Figures) {
     let figures = simulate(Plan::new(seed, length)).unwrap_or_else(|broken| {
-        panic!("{broken}\nrepeat it: POSE_SEED={seed} make test-network-simulation")
+        let long = if is_long() { "POSESESSION_LONG_TESTS=1 " } else { "" };
+        panic!("{broken}\nrepeat it: {long}POSE_SEED={seed} make test-network-simulation")
     });
     all.add(&figures);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_over_any_network() {
-    let long = std::env::var_os("POSESESSION_LONG_TESTS").is_some_and(|value| value == "1");
+    let long = is_long();
     let hours = if long { 24 } else { 2 };
     let mut all = Figures::default();
     if let Ok(seed) = std::env::var("POSE_SEED") {
@@ -37,13 +42,16 @@ fn nothing_acknowledged_is_lost_over_any_network() {
     }
     assert!(!long || all.crashes > 5_000, "{all:?}");
     assert!(all.acked > 10_000 && all.found >= all.acked / 2, "{all:?}");
+    assert!(all.controlled > 10 && all.flushes > 100, "{all:?}");
     println!(
-        "proof: network simulation: {hours} virtual hours, {} crashes, {} network faults, {} reconnects, {} sessions, {} frames \
-         acknowledged, {} resent, {} dropped and told, {} commits ({} of unknown outcome), lost 0",
+        "proof: network simulation: {hours} virtual hours, {} crashes, {} network faults, {} reconnects, {} sessions ({} with a \
+         controller), {} flushes, {} frames acknowledged, {} resent, {} dropped and told, {} commits ({} of unknown outcome), lost 0",
         all.crashes,
         all.cuts,
         all.reconnects,
         all.sessions,
+        all.controlled,
+        all.flushes,
         all.acked,
         all.resent,
         all.dropped,

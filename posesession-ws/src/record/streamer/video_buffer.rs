@@ -18,6 +18,9 @@ pub(super) struct VideoBuffer {
     refusals: u32,
 }
 
+/// How long a refused piece waits; each time twice as long, up to the other.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+const TRY_AGAIN_AT_LEAST: Duration = Duration::from_secs(10);
 /// How often a refused piece is tried before the end of the recording no longer waits for it.
 const TRIES_BEFORE_END: u32 = 3;
 
@@ -73,14 +76,15 @@ impl VideoBuffer {
         self.not_before = None;
     }
 
-    /// Begins anew, but not before a time: a piece was refused.
-    pub(super) fn put_off(&mut self, until: Duration) {
+    /// Begins anew, after a while: a piece was refused.
+    pub(super) fn put_off(&mut self, now: Duration) {
         // Those that were under way behind it are refused with it.
-        if self.sent > 0 {
-            self.refusals += 1;
+        if self.sent == 0 {
+            return;
         }
         self.sent = 0;
-        self.not_before = Some(until);
+        self.not_before = Some(now + (TRY_AGAIN_AFTER * (1 << self.refusals.min(8))).min(TRY_AGAIN_AT_LEAST));
+        self.refusals += 1;
     }
 
     /// Returns when pieces may be sent, if they were put off.
@@ -134,10 +138,10 @@ mod tests {
         for tries in 0..TRIES_BEFORE_END {
             assert!(video.holds_end(), "after {tries} tries");
             assert!(video.next(now).is_some() && video.next(now).is_some());
-            let later = now + Duration::from_secs(1);
-            video.put_off(later);
-            video.put_off(later);
-            assert_eq!((video.next(now), video.put_off_until()), (None, Some(later)));
+            video.put_off(now);
+            video.put_off(now + TRY_AGAIN_AFTER);
+            let later = now + TRY_AGAIN_AFTER * (1 << tries);
+            assert_eq!((video.next(now), video.put_off_until()), (None, Some(later)), "put off once");
             now = later;
         }
         assert!(!video.holds_end() && !video.has_hole_at(0));

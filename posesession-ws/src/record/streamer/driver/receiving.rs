@@ -95,7 +95,7 @@ impl<C: Connect> Driver<C> {
         if takes_none || wanted.is_some_and(|wanted| state.video.has_hole_at(wanted)) {
             state.give_video_up();
         } else {
-            state.video.put_off(self.shared.clock.now() + ASK_AGAIN_AFTER);
+            state.video.put_off(self.shared.clock.now());
         }
         self.shared.settled.notify_waiters();
     }
