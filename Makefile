@@ -102,6 +102,7 @@ wheel: ## Build the Python package into target/wheels
 lint: ## Check format, lints and docs, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+	for features in "" sqlite postgres ws; do cargo clippy -p posesession --features "$$features" --quiet -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 
 vision: $(VISION) ## Fetch the browser's pose model and its runtime into ./vision
