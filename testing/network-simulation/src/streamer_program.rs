@@ -190,6 +190,9 @@ impl Program {
                 StreamerEvent::AcknowledgedLost { after, acknowledged, .. } => {
                     return Err(format!("I4: {acknowledged} was acknowledged, and then only {after:?}"));
                 }
+                // It came in a pause that this streamer did not ask for, and again after that.
+                StreamerEvent::Error(error)
+                    if error.code == ErrorCode::Late && self.control.is_controlled() => {}
                 StreamerEvent::Error(error) if error.frame_number.is_some() => {
                     return Err(format!("a frame was refused: {error}"));
                 }
