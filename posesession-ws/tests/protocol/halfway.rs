@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::SinkExt;
 use posesession_core::{SessionId, SessionStatus};
-use posesession_store::{MediaStore, MemoryStore, SessionStore};
+use posesession_store::{MediaStore, MemoryStore, SessionQuery, SessionStore};
 use posesession_ws::{RecordOptions, RecordService};
 use serde_json::json;
 use watched_store::WatchedStore;
@@ -136,6 +136,26 @@ async fn a_session_whose_return_fails_half_way_is_left_interrupted() {
     camera.frame(1).await;
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(camera.stop().await["session"]["frame_count"], 2, "and is not ended by what was left behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_answer_the_store_lost_leaves_nothing_that_seems_to_be_recorded() {
+    let store = Arc::new(WatchedStore::new(Arc::new(MemoryStore::new())));
+    let (service, mut camera) = over(&store).await;
+    publish(&mut camera, "run-1").await;
+    store.lose_next_answer("create_session");
+    let refused = camera.ask(json!({ "type": "start_recording", "name": "lost" })).await;
+    assert_eq!(refused["code"], "storage", "{refused}");
+    assert_eq!(store.list_sessions(&SessionQuery::default()).await.unwrap().sessions, []);
+    let session = camera.start("again").await;
+    store.fail_next("create_session");
+    let mut other = connect(&service).await;
+    other.ask(json!({ "type": "publish", "stream": "other" })).await;
+    let taken =
+        json!({ "type": "start_recording", "stream": "other", "name": "mine", "session_id": session });
+    assert_eq!(other.ask(taken).await["code"], "storage");
+    camera.frame(0).await;
+    assert_eq!(camera.stop().await["session"]["frame_count"], 1, "what somebody else has stays");
 }
 
 #[tokio::test(start_paused = true)]

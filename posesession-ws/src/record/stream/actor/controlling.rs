@@ -91,8 +91,17 @@ impl StreamActor {
             encoding: declared.unwrap_or_else(|| self.service.inner.options.encoding.clone()),
             ..unnamed
         };
-        let created = self.service.inner.store.create_session(new).await;
-        let session = created.map_err(|error| storage_error(&error))?;
+        let (id, store) = (new.id, &*self.service.inner.store);
+        let session = match store.create_session(new).await {
+            Ok(session) => session,
+            Err(error) => {
+                // Perhaps only the answer was lost. An id that the client chose may be of a session that goes on elsewhere.
+                if matches!(error, StoreError::Backend { .. }) && start.session_id.is_none() {
+                    undo_start(store, id).await;
+                }
+                return Err(storage_error(&error));
+            }
+        };
         let begun = self.begin(&session, start.video, start.pre_roll).await;
         let pre_roll = match begun {
             Ok(pre_roll) => pre_roll,
@@ -185,7 +194,7 @@ async fn undo_start(store: &dyn SessionStore, id: SessionId) {
         Err(error) => Err(error),
     };
     match undone {
-        Ok(()) => {}
+        Ok(()) | Err(StoreError::SessionNotFound { .. }) => {}
         Err(StoreError::Fenced { .. }) => {
             tracing::info!(session = %id, "a session that could not begin here went on elsewhere");
         }
