@@ -66,6 +66,12 @@ pub struct Finalized {
     pub report: Map<String, Value>,
 }
 
+impl Finalized {
+    pub(super) fn video_stored_bytes(&self) -> u64 {
+        self.report.get("video_stored_bytes").and_then(Value::as_u64).unwrap_or(0)
+    }
+}
+
 impl RecordClient<ClientTransport> {
     /// Connects to a server: `ws://127.0.0.1:8787/ws/pose`.
     ///

@@ -129,3 +129,29 @@ async fn a_file_with_a_hole_is_given_up_and_told() {
     send(&streamer, PIECE).await.unwrap();
     wait_until_stored(&streamer, 2 * PIECE).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_told_as_lost_of_a_video_that_is_stored_or_was_to_be_erased() {
+    for lost in ["recording_finalized", "recording_status", "none"] {
+        for discards in [false, true] {
+            let house = House::new();
+            let road = Road::to(&house);
+            let streamer = road.streamer(StreamerOptions::default()).await;
+            with_video(&streamer).await;
+            road.break_at_first(lost);
+            for n in 0..3 {
+                send(&streamer, n * PIECE).await.unwrap();
+            }
+            match discards {
+                true => streamer.discard_recording().await.unwrap(),
+                false => {
+                    let finalized = streamer.stop_recording().await.unwrap().finalized.unwrap();
+                    assert_eq!(finalized.report["video_stored_bytes"], 3 * PIECE, "{lost}");
+                }
+            }
+            while let Some(event) = streamer.try_event() {
+                assert!(!matches!(event, StreamerEvent::VideoNotStored { .. }), "{lost}: {event:?}");
+            }
+        }
+    }
+}

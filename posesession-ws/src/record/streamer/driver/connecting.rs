@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Driver, Exit};
 use crate::caller::{Caller, ClientError, Incoming};
 use crate::protocol::{ErrorCode, ProtocolError, Publish};
+use crate::record::client::Finalized;
 use crate::record::streamer::command::{Answer, Command, Stopped, What};
 use crate::record::streamer::connect::Connect;
 use crate::record::streamer::end::{StreamEnd, is_passing, refused};
@@ -199,7 +200,7 @@ impl<C: Connect> Driver<C> {
             Some(_) if !discarded => {
                 let fields = json!({ "session_id": session });
                 // What it says is worth having; that it was stopped is known without it.
-                match caller.ask("stop_recording", fields).await {
+                match caller.ask::<Finalized>("stop_recording", fields).await {
                     Ok(finalized) => Some(finalized),
                     Err(ClientError::Refused(error)) if is_passing(error.code) => {
                         return Err(Exit::Broken(ClientError::Refused(error)));
@@ -212,6 +213,10 @@ impl<C: Connect> Driver<C> {
         };
         let not_stored = {
             let mut state = self.shared.state();
+            if discarded {
+                state.video.reset();
+            }
+            state.video.ack(stopped.as_ref().map_or(0, Finalized::video_stored_bytes));
             let not_stored = state.leave(status, last);
             if let Some(session) = recorded {
                 state.enter(session, false);

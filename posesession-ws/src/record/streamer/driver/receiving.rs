@@ -182,6 +182,7 @@ impl<C: Connect> Driver<C> {
                 let mut state = self.shared.state();
                 // What was not acknowledged was to be erased all the same.
                 state.ack(command.after);
+                state.video.reset();
                 state.leave(None, command.after);
                 Ok(Answer::Done)
             }
@@ -196,8 +197,7 @@ impl<C: Connect> Driver<C> {
         let (session_id, status) = (finalized.session.id, Some(finalized.session.status));
         let not_stored = {
             let mut state = self.shared.state();
-            let video_stored_bytes = finalized.report.get("video_stored_bytes").and_then(Value::as_u64);
-            state.video.ack(video_stored_bytes.unwrap_or(0));
+            state.video.ack(finalized.video_stored_bytes());
             state.leave(status, last)
         };
         self.is_paused = false;
