@@ -5,24 +5,36 @@
 //! spilled are found by their pointers, else by the map of pages, else one behind the other.
 
 mod number;
+mod effort;
 mod pages;
 mod cells;
 mod carving;
+mod index;
 mod rows;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map, hash_map};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use posesession_core::{ChunkHeader, EncodedChunk, Marker, Skeleton, verify};
 
 use self::cells::{Cell, Links, Value, cell};
+use self::effort::Effort;
+use self::index::Index;
 use self::pages::Version;
-pub(crate) use self::pages::{Age, Pages, Piece};
+pub(crate) use self::pages::{Age, Files, Pages, Piece};
 use self::rows::Row;
 pub(crate) use self::rows::SessionFacts;
 
 const LEAF: u8 = 0x0d;
+/// The first bytes of a chunk's header.
+const MAGIC: &[u8] = b"PSCK";
+/// The longest that can stand in a row before a chunk's header.
+const MOST_BEFORE_MAGIC: usize = 116;
 
 /// A chunk that is intact, and where its bytes lie.
 #[derive(Debug, Clone)]
@@ -63,15 +75,16 @@ pub(crate) struct Salvage {
     pub(crate) markers: HashMap<i64, BTreeMap<i64, Marker>>,
     pub(crate) users: BTreeMap<i64, FoundUser>,
     pub(crate) chunks: Vec<FoundChunk>,
+    /// Where in `chunks` which one is, by its session's key and its header.
+    known: HashMap<(Option<i64>, Vec<u8>), usize>,
     pub(crate) objects: Vec<FoundObject>,
     /// The media objects of which parts are lost.
     pub(crate) lost_objects: Vec<String>,
-    /// How many pages hold something that nothing could be made of.
+    /// How many pages hold something that nothing could be made of, or that was not read for its cost.
     pub(crate) unreadable_pages: u64,
+    /// How many pages were followed from rows, each as often as it was.
+    pub(crate) followed_pages: u64,
 }
-
-/// What indices say: by rowid, the session's key and the number beside it, a frame or a time.
-type Index = HashMap<i64, Vec<(i64, i64)>>;
 
 /// Parts of media while they are being found.
 #[derive(Debug, Default)]
@@ -83,14 +96,20 @@ struct Media {
 impl Salvage {
     /// Reads a database file and the log beside it. Nothing is written.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        let told = Pages::open(path, None)?;
+        Self::read_files(Files::open(path)?)
+    }
+
+    /// Reads a database and its log.
+    pub(crate) fn read_files(files: Files) -> io::Result<Self> {
+        let files = Arc::new(files);
+        let told = Pages::of(Arc::clone(&files), None)?;
         if told.is_told() {
             return Self::of(told);
         }
         // Where nothing says how long pages are, they are as long as makes the most leaves of tables.
         let (mut best, mut most) = (told, 0);
         for page_size in [4096, 512, 1024, 2048, 8192, 16_384, 32_768, 65_536] {
-            let salvage = Self::empty(Pages::open(path, Some(page_size))?);
+            let salvage = Self::empty(Pages::of(Arc::clone(&files), Some(page_size))?);
             let leaves = salvage.count_leaves();
             if leaves > most {
                 (best, most) = (salvage.pages, leaves);
@@ -101,10 +120,12 @@ impl Salvage {
 
     /// Counts the bytes that leaves of tables fill whose rows all make sense.
     fn count_leaves(&self) -> usize {
+        let mut effort = Effort::of(self.pages.bytes);
         let current = self.pages.versions().into_iter().filter(|version| version.age == Age::Current);
         let rows = current.filter_map(|version| {
             let page = self.pages.read(version);
-            let (cells, is_whole) = self.leaf(version, &page)?;
+            effort.begin(self.pages.page_size);
+            let (cells, is_whole) = self.leaf(version, &page, &mut effort)?;
             is_whole.then(|| cells.iter().map(|(at, cell)| cell.end - at).sum::<usize>())
         });
         rows.sum()
@@ -118,9 +139,11 @@ impl Salvage {
             markers: HashMap::new(),
             users: BTreeMap::new(),
             chunks: Vec::new(),
+            known: HashMap::new(),
             objects: Vec::new(),
             lost_objects: Vec::new(),
             unreadable_pages: 0,
+            followed_pages: 0,
         }
     }
 
@@ -128,86 +151,108 @@ impl Salvage {
         let mut versions = pages.versions();
         versions.retain(|version| !pages.is_reserved(version.number));
         let mut salvage = Self::empty(pages);
+        let mut effort = Effort::of(salvage.pages.bytes);
         let (mut spilled, mut odd, mut media) = (HashSet::new(), Vec::new(), Media::default());
-        let mut index = Index::default();
+        let (mut index, mut unreadable) = (Index::default(), HashSet::new());
         for version in versions {
             let page = salvage.pages.read(version);
             if page.iter().all(|&byte| byte == 0) {
                 continue;
             }
-            let Some((cells, is_whole)) = salvage.leaf(version, &page) else {
+            effort.begin(page.len());
+            let Some((cells, is_whole)) = salvage.leaf(version, &page, &mut effort) else {
                 if !salvage.is_of_a_tree(version.number, &page) {
                     odd.push((version, Vec::new()));
                 } else if version.age == Age::Current {
-                    salvage.read_index(version, &page, &mut index);
+                    index.read(version.number, &page);
                 }
                 continue;
             };
             let covered: Vec<_> = cells.iter().map(|(at, cell)| *at..cell.end).collect();
             for (_, cell) in cells {
                 spilled.extend(cell.spilled.iter().copied());
-                salvage.take(cell, version.age, false, &mut media);
+                salvage.take(cell, version.age, false, &mut media, &mut effort);
+            }
+            if effort.was_refused() && version.age == Age::Current {
+                unreadable.insert(version.number);
             }
             if !is_whole {
                 odd.push((version, covered));
-            } else if salvage.carve_chunks(version, &page, &covered, Age::Stale, &mut spilled) {
+            } else if salvage.carve_chunks(
+                version,
+                &page,
+                &marked(&covered, page.len()),
+                Age::Stale,
+                (&mut spilled, &mut effort),
+            ) {
                 tracing::debug!(page = version.number, "a chunk that no row names is left on a page");
             }
         }
         let free = salvage.pages.free_pages();
         for (version, covered) in odd {
-            if version.age == Age::Current
-                && (spilled.contains(&version.number) || free.contains(&version.number))
-            {
+            let is_current = version.age == Age::Current;
+            if is_current && (spilled.contains(&version.number) || free.contains(&version.number)) {
                 continue;
             }
             let page = salvage.pages.read(version);
+            effort.begin(page.len());
             let age = version.age.max(Age::Doubtful);
-            let found = salvage.carve(version, &page, &covered, age, (&mut spilled, &mut media));
-            if !found && covered.is_empty() && version.age == Age::Current {
-                salvage.unreadable_pages += u64::from(!spilled.contains(&version.number));
+            let marked = marked(&covered, page.len());
+            let found = salvage.carve(version, &page, marked, age, (&mut spilled, &mut media, &mut effort));
+            let is_nothing = !found && covered.is_empty() && !spilled.contains(&version.number);
+            if is_current && (is_nothing || effort.was_refused()) {
+                unreadable.insert(version.number);
             }
         }
+        salvage.unreadable_pages = unreadable.len() as u64;
+        salvage.followed_pages = effort.total();
         salvage.settle_media(media);
-        salvage.settle_keys(&index);
+        index.settle_keys(&mut salvage.chunks);
         salvage.settle_chunks();
         Ok(salvage)
     }
 
     /// Reads a chunk.
     pub(crate) fn chunk(&self, chunk: &FoundChunk) -> io::Result<EncodedChunk> {
-        let mut header = self.pages.read_pieces(&chunk.pieces)?;
+        // Its checksum came out right with zeros where the file ends: if that is not so any more, it is not intact.
+        let (mut header, _) = self.pages.read_pieces(&chunk.pieces)?;
         let payload = header.split_off(chunk.head.len().min(header.len()));
         Ok(EncodedChunk { header, payload })
     }
 
     /// Reads stretches of the file.
     pub(crate) fn bytes(&self, pieces: &[Piece]) -> io::Result<Vec<u8>> {
-        self.pages.read_pieces(pieces)
+        let (bytes, is_whole) = self.pages.read_pieces(pieces)?;
+        is_whole.then_some(bytes).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     /// Reads the rows of a table's leaf, each with its place, and whether all that should be there are; nothing if it is none.
-    fn leaf(&self, version: Version, page: &[u8]) -> Option<(Vec<(usize, Cell)>, bool)> {
+    fn leaf(&self, version: Version, page: &[u8], effort: &mut Effort) -> Option<(Vec<(usize, Cell)>, bool)> {
         let start = if version.number == 1 { 100 } else { 0 };
         let count = number::be16(page, start + 3);
         let first = start + 8 + 2 * count;
         if page.get(start) != Some(&LEAF) || first > self.pages.usable {
             return None;
         }
-        let (mut cells, mut is_whole) = (Vec::new(), true);
-        // No two rows are at one place, and those of a page are together no longer than all there is.
+        let (mut cells, mut is_whole, magics) = (Vec::new(), true, magics(page));
+        // No two rows are at one place, and those of a page are together no longer than all there is. On the page itself one that
+        // is none may lie over sound ones, but not many.
         let (mut seen, mut left) = (HashSet::new(), self.pages.bytes);
+        let mut local = 2 * self.pages.usable as u64;
         for n in 0..count {
             let at = number::be16(page, start + 8 + 2 * n);
             if !seen.insert(at) {
                 is_whole = false;
                 continue;
             }
-            let found =
-                (first..self.pages.usable).contains(&at).then(|| self.row(version, page, at)).flatten();
-            match found.filter(|cell| cell.bytes() <= left) {
+            let found = (first..self.pages.usable)
+                .contains(&at)
+                .then(|| self.row((version, page), at, &magics, effort))
+                .flatten();
+            match found.filter(|cell| cell.bytes() <= left && cell.local_bytes() <= local) {
                 Some(cell) => {
                     left -= cell.bytes();
+                    local -= cell.local_bytes();
                     cells.push((at, cell));
                 }
                 None => is_whole = false,
@@ -217,19 +262,24 @@ impl Salvage {
     }
 
     /// Reads a row; of a chunk by whichever way its checksum comes out right.
-    fn row(&self, version: Version, page: &[u8], at: usize) -> Option<Cell> {
-        let plain = cell(&self.pages, (version, page), at, Links::Pointers);
-        let near = page.get(at..page.len().min(at + 120)).unwrap_or_default();
-        let is_chunk = || near.windows(4).any(|bytes| bytes == b"PSCK");
+    fn row(
+        &self,
+        (version, page): (Version, &[u8]),
+        at: usize,
+        magics: &[usize],
+        effort: &mut Effort,
+    ) -> Option<Cell> {
+        let plain = cell(&self.pages, (version, page), at, Links::Pointers, effort);
+        let next = magics.get(magics.partition_point(|&magic| magic < at));
         if (plain.is_none() && page.get(at).is_none_or(|&byte| byte == 0))
-            || !is_chunk()
+            || next.is_none_or(|magic| magic - at > MOST_BEFORE_MAGIC)
             || plain.as_ref().is_some_and(|cell| chunk_of(cell).is_some())
         {
             return plain;
         }
         let by_map = self.pages.first_of.get(&version.number).into_iter().flatten().copied();
         let ways = by_map.map(Links::Map).chain([Links::Sequence]);
-        let mut other = ways.filter_map(|links| cell(&self.pages, (version, page), at, links));
+        let mut other = ways.filter_map(|links| cell(&self.pages, (version, page), at, links, effort));
         other.find(|cell| chunk_of(cell).is_some()).or(plain)
     }
 
@@ -249,99 +299,60 @@ impl Salvage {
                 .all(|n| (first..self.pages.usable).contains(&number::be16(page, start + head + 2 * n)))
     }
 
-    /// Reads the entries of an index page that can be about chunks: a session's key, a frame or a time, a rowid.
-    fn read_index(&self, version: Version, page: &[u8], index: &mut Index) {
-        let start = if version.number == 1 { 100 } else { 0 };
-        let (head, before) = match page.get(start) {
-            Some(0x0a) => (8, 0),
-            Some(0x02) => (12, 4),
-            _ => return,
-        };
-        for n in 0..number::be16(page, start + 3) {
-            let at = number::be16(page, start + head + 2 * n) + before;
-            if let Some([key, second, rowid]) = cells::index_entry(page, at) {
-                index.entry(rowid).or_default().push((key, second));
-            }
-        }
-    }
-
-    /// Lets the indices say whose chunks are whose row is damaged: each chunk stands in two of them.
-    fn settle_keys(&mut self, index: &Index) {
-        let taken: HashSet<i64> = self.chunks.iter().filter_map(|chunk| chunk.rowid).collect();
-        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.age != Age::Stale) {
-            let first = [chunk.header.first_frame.cast_signed(), chunk.header.first_timestamp.as_micros()];
-            let mut votes: HashMap<i64, usize> = HashMap::new();
-            match chunk.rowid {
-                Some(rowid) => {
-                    let entries = index.get(&rowid).into_iter().flatten();
-                    entries.filter(|(_, second)| first.contains(second)).for_each(|(key, _)| {
-                        *votes.entry(*key).or_default() += 1;
-                    });
-                }
-                None => {
-                    for (_, entries) in index.iter().filter(|(rowid, _)| !taken.contains(rowid)) {
-                        for &(key, _) in entries.iter().filter(|(_, second)| *second == first[0]) {
-                            if entries.contains(&(key, first[1])) {
-                                *votes.entry(key).or_default() += 1;
-                            }
-                        }
-                    }
-                    // Several rows would fit: which one it was can't be said.
-                    if votes.len() != 1 {
-                        continue;
-                    }
-                }
-            }
-            if let Some(key) = chunk.key {
-                *votes.entry(key).or_default() += 1;
-            }
-            let most = votes.values().copied().max().unwrap_or(0);
-            if chunk.key.is_none_or(|key| votes.get(&key).copied().unwrap_or(0) < most) {
-                chunk.key = votes
-                    .into_iter()
-                    .filter(|&(_, count)| count == most)
-                    .map(|(key, _)| key)
-                    .min()
-                    .or(chunk.key);
-            }
-        }
-    }
-
-    /// Keeps what a row says.
-    fn take(&mut self, cell: Cell, age: Age, carved: bool, media: &mut Media) -> bool {
+    /// Keeps what a row says, and returns whether it says something.
+    fn take(&mut self, cell: Cell, age: Age, carved: bool, media: &mut Media, effort: &mut Effort) -> bool {
+        let bytes = cell.bytes();
         if let Some((key, header, head)) = chunk_of(&cell) {
             if let Some(pieces) = cell.pieces_of(6..8) {
                 let rowid = Some(cell.rowid);
-                self.chunks.push(FoundChunk { rowid, key: Some(key), header, age, head, pieces });
+                let chunk = FoundChunk { rowid, key: Some(key), header, age, head, pieces };
+                self.keep_chunk(chunk, bytes, effort);
             }
             return true;
         }
+        // Versions come by age: what came first is what is believed most.
         match rows::classify(&cell, age, carved) {
-            Row::Session(facts) => {
-                // Versions come by age: what came first is what is believed most.
-                self.sessions.entry(facts.key).or_insert(*facts);
-            }
+            Row::Session(facts) => keep(self.sessions.entry(facts.key), *facts, bytes, effort),
             Row::Skeleton(id, skeleton) => {
-                self.skeletons.entry(id).or_insert(*skeleton);
-            }
-            Row::Marker { id, key, marker } if age != Age::Stale => {
-                self.markers.entry(key).or_default().entry(id).or_insert(marker);
-            }
-            Row::User { id, username, email, password } if age != Age::Stale => {
-                self.users.entry(id).or_insert(FoundUser { username, email, password });
-            }
-            Row::Object { id, path, size } if age != Age::Stale => {
-                media.objects.entry(id).or_insert((path, size));
-            }
-            Row::Part { object, number } if age != Age::Stale => {
-                if let Some(pieces) = cell.pieces_of(2..3) {
-                    media.parts.entry(object).or_default().entry(number).or_insert(pieces);
+                if !self.skeletons.contains_key(&id) && effort.keep(bytes) {
+                    self.skeletons.insert(id, *skeleton);
                 }
             }
-            Row::Marker { .. } | Row::User { .. } | Row::Object { .. } | Row::Part { .. } => {}
             Row::Other => return false,
+            _ if age == Age::Stale => {}
+            Row::Marker { id, key, marker } => {
+                keep(self.markers.entry(key).or_default().entry(id), marker, bytes, effort);
+            }
+            Row::User { id, username, email, password } => {
+                keep(self.users.entry(id), FoundUser { username, email, password }, bytes, effort);
+            }
+            Row::Object { id, path, size } => keep(media.objects.entry(id), (path, size), bytes, effort),
+            Row::Part { object, number } => {
+                // Nothing but its length says whether it is whole.
+                if let Some(pieces) = cell.pieces_of(2..3).filter(|pieces| self.pages.has(pieces)) {
+                    keep(media.parts.entry(object).or_default().entry(number), pieces, bytes, effort);
+                }
+            }
         }
         true
+    }
+
+    /// Keeps a chunk, whose row has so many bytes, once.
+    fn keep_chunk(&mut self, chunk: FoundChunk, bytes: u64, effort: &mut Effort) {
+        match self.known.entry((chunk.key, chunk.head.clone())) {
+            hash_map::Entry::Occupied(known) => {
+                let known = &mut self.chunks[*known.get()];
+                if chunk.age < known.age {
+                    *known = chunk;
+                }
+            }
+            hash_map::Entry::Vacant(free) => {
+                if effort.keep(bytes) {
+                    free.insert(self.chunks.len());
+                    self.chunks.push(chunk);
+                }
+            }
+        }
     }
 
     /// Puts media together of which all parts are there.
@@ -360,6 +371,7 @@ impl Salvage {
 
     /// Drops chunks that were found twice, and puts those first that can be believed most.
     fn settle_chunks(&mut self) {
+        self.known = HashMap::new();
         self.chunks.sort_by_key(|chunk| (chunk.age, chunk.key.is_none(), chunk.header.first_frame));
         let mut seen = HashSet::new();
         let mut heads = HashSet::new();
@@ -373,12 +385,38 @@ impl Salvage {
     }
 }
 
+/// Keeps what a row of so many bytes says, if none of its kind and number was kept before.
+fn keep<T>(place: btree_map::Entry<'_, i64, T>, said: T, bytes: u64, effort: &mut Effort) {
+    if let btree_map::Entry::Vacant(free) = place
+        && effort.keep(bytes)
+    {
+        free.insert(said);
+    }
+}
+
+/// Returns where on a page the headers of chunks seem to start.
+fn magics(page: &[u8]) -> Vec<usize> {
+    let starts = page.windows(MAGIC.len()).enumerate().filter(|(_, bytes)| *bytes == MAGIC);
+    starts.map(|(at, _)| at).collect()
+}
+
+/// Marks those of a page's bytes that are covered.
+fn marked(covered: &[Range<usize>], page_size: usize) -> Vec<bool> {
+    let mut marked = vec![false; page_size];
+    for range in covered {
+        if let Some(bytes) = marked.get_mut(range.clone()) {
+            bytes.fill(true);
+        }
+    }
+    marked
+}
+
 /// Returns whose chunk a row holds, its header, and the header's bytes, if it holds an intact one.
 fn chunk_of(cell: &Cell) -> Option<(i64, ChunkHeader, Vec<u8>)> {
     let [Value::Integer(key), .., Value::Blob(head), Value::Blob(payload)] = cell.values.as_slice() else {
         return None;
     };
-    if cell.values.len() != 8 || !head.starts_with(b"PSCK") {
+    if cell.values.len() != 8 || !head.starts_with(MAGIC) {
         return None;
     }
     let header = verify(head, payload).ok().filter(|header| header.frame_count > 0)?;

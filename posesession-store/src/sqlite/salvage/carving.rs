@@ -1,11 +1,11 @@
 //! Rows on pages that make no sense any more: looked for at every byte.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
 use posesession_core::{peek, verify};
 
 use super::cells::{Head, Links, record};
+use super::effort::Effort;
 use super::pages::{Age, Piece, Version};
 use super::{FoundChunk, Media, Salvage};
 
@@ -20,29 +20,30 @@ impl Salvage {
         &mut self,
         version: Version,
         page: &[u8],
-        covered: &[Range<usize>],
+        mut covered: Vec<bool>,
         age: Age,
-        (spilled, media): (&mut HashSet<u32>, &mut Media),
+        (spilled, media, effort): (&mut HashSet<u32>, &mut Media, &mut Effort),
     ) -> bool {
-        let mut covered = covered.to_vec();
-        let (mut found, mut at) = (false, 0);
+        let (mut found, mut at, magics) = (false, 0, super::magics(page));
         while at < self.pages.usable {
-            if let Some(range) = covered.iter().find(|range| range.contains(&at)) {
-                at = range.end;
+            if covered.get(at) == Some(&true) {
+                at += 1;
                 continue;
             }
-            if let Some(cell) = self.row(version, page, at) {
+            if let Some(cell) = self.row((version, page), at, &magics, effort) {
                 let (end, pages) = (cell.end, cell.spilled.clone());
-                if self.take(cell, age, true, media) {
+                if self.take(cell, age, true, media, effort) {
                     spilled.extend(pages);
-                    covered.push(at..end);
+                    if let Some(bytes) = covered.get_mut(at..end) {
+                        bytes.fill(true);
+                    }
                     (found, at) = (true, end);
                     continue;
                 }
             }
             at += 1;
         }
-        self.carve_chunks(version, page, &covered, age, spilled) || found
+        self.carve_chunks(version, page, &covered, age, (spilled, effort)) || found
     }
 
     /// Looks for chunks whose rows make no sense, by the first bytes of their headers.
@@ -50,23 +51,19 @@ impl Salvage {
         &mut self,
         version: Version,
         page: &[u8],
-        covered: &[Range<usize>],
+        covered: &[bool],
         age: Age,
-        spilled: &mut HashSet<u32>,
+        (spilled, effort): (&mut HashSet<u32>, &mut Effort),
     ) -> bool {
         let mut found = false;
-        let mut at = 0;
-        while let Some(next) =
-            page.get(at..).and_then(|rest| rest.windows(4).position(|bytes| bytes == b"PSCK"))
-        {
-            let magic = at + next;
-            at = magic + 4;
-            if covered.iter().any(|range| range.contains(&magic)) {
+        for magic in super::magics(page) {
+            if covered.get(magic) == Some(&true) {
                 continue;
             }
-            if let Some((chunk, pages)) = self.chunk_at(version, page, magic, age) {
+            if let Some((chunk, pages)) = self.chunk_at(version, page, (magic, age), effort) {
                 spilled.extend(pages);
-                self.chunks.push(chunk);
+                let bytes = Piece::length(&chunk.pieces);
+                self.keep_chunk(chunk, bytes, effort);
                 found = true;
             }
         }
@@ -79,8 +76,8 @@ impl Salvage {
         &self,
         version: Version,
         page: &[u8],
-        magic: usize,
-        age: Age,
+        (magic, age): (usize, Age),
+        effort: &mut Effort,
     ) -> Option<(FoundChunk, Vec<u32>)> {
         let rest = page.get(magic..self.pages.usable)?;
         let components = usize::try_from(super::number::be32(&[0, 0, 0, *rest.get(44)?], 0)).ok()?;
@@ -100,7 +97,8 @@ impl Salvage {
             for before in 9..=MOST_BEFORE.min(magic) {
                 let start = magic - before;
                 let whole = Head { rowid: 0, record_bytes: before + chunk_bytes, start };
-                let Some((bytes, pieces, pages)) = record(&self.pages, (version, page), whole, links) else {
+                let Some((bytes, pieces, pages)) = record(&self.pages, (version, page), whole, links, effort)
+                else {
                     continue;
                 };
                 let (Some(head), Some(payload)) =

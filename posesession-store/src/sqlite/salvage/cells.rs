@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::effort::Effort;
 use super::number;
 use super::pages::{Pages, Piece, Version};
 
@@ -81,12 +82,16 @@ pub(super) fn record(
     (version, page): (Version, &[u8]),
     head: Head,
     links: Links,
+    effort: &mut Effort,
 ) -> Option<(Vec<u8>, Vec<Piece>, Vec<u32>)> {
     // No record is longer than all there is.
     if head.record_bytes as u64 > pages.bytes {
         return None;
     }
     let local = local_bytes(pages.usable, head.record_bytes);
+    if !effort.read(local) {
+        return None;
+    }
     let mut bytes = page.get(head.start..head.start + local)?.to_vec();
     let mut pieces = vec![pages.piece(version, head.start, local)];
     let mut spilled = Vec::new();
@@ -96,10 +101,10 @@ pub(super) fn record(
     }
     let mut seen = HashSet::new();
     while bytes.len() < head.record_bytes {
-        let (version, page) = pages.read_current(next)?;
-        if !seen.insert(next) {
+        if !pages.is_there(next) || !seen.insert(next) || !effort.follow(next) {
             return None;
         }
+        let (version, page) = pages.read_current(next)?;
         let part = (head.record_bytes - bytes.len()).min(pages.usable - 4);
         bytes.extend_from_slice(page.get(4..4 + part)?);
         pieces.push(pages.piece(version, 4, part));
@@ -114,7 +119,13 @@ pub(super) fn record(
 }
 
 /// Reads the cell at a place of a page, if there can be one.
-pub(super) fn cell(pages: &Pages, page: (Version, &[u8]), at: usize, links: Links) -> Option<Cell> {
+pub(super) fn cell(
+    pages: &Pages,
+    page: (Version, &[u8]),
+    at: usize,
+    links: Links,
+    effort: &mut Effort,
+) -> Option<Cell> {
     let head = Head::read(page.1, at)?;
     let local = local_bytes(pages.usable, head.record_bytes);
     let end = head.start + local + if local < head.record_bytes { 4 } else { 0 };
@@ -130,7 +141,7 @@ pub(super) fn cell(pages: &Pages, page: (Version, &[u8]), at: usize, links: Link
     if usize::try_from(header_bytes).is_ok_and(|bytes| bytes <= local) {
         columns(here, head.record_bytes)?;
     }
-    let (bytes, pieces, spilled) = record(pages, page, head, links)?;
+    let (bytes, pieces, spilled) = record(pages, page, head, links, effort)?;
     let columns = columns(&bytes, head.record_bytes)?;
     let mut values = Vec::with_capacity(columns.len());
     for &(kind, start, length) in &columns {
@@ -193,6 +204,11 @@ impl Cell {
     /// Returns how long the record is.
     pub(super) fn bytes(&self) -> u64 {
         Piece::length(&self.pieces)
+    }
+
+    /// Returns how much of the record lies in the leaf itself.
+    pub(super) fn local_bytes(&self) -> u64 {
+        self.pieces.first().map_or(0, Piece::bytes)
     }
 
     /// Returns where the bytes of some neighbouring columns lie.

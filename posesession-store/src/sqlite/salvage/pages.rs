@@ -1,10 +1,12 @@
 //! The pages of a database file as they lie there, with those of its log laid over them. No SQLite: nothing has to be right.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
+use super::effort::MOST_CHAINS;
 use super::number;
 
 const WAL_HEADER_BYTES: u64 = 32;
@@ -40,14 +42,39 @@ pub(crate) struct Piece {
     length: usize,
 }
 
-/// A database file and its log.
+/// A database file, and the log beside it if there is one. Both are only read.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) database: File,
+    pub(crate) log: Option<File>,
+}
+
+impl Files {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let database = File::open(path)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push("-wal");
+        let log = match File::open(&name) {
+            Ok(log) => Some(log),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { database, log })
+    }
+
+    fn of(&self, in_log: bool) -> Option<&File> {
+        if in_log { self.log.as_ref() } else { Some(&self.database) }
+    }
+}
+
+/// The pages of a database file and its log.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    database: File,
-    log: Option<File>,
+    files: Arc<Files>,
     pub(super) page_size: usize,
     /// How much of a page SQLite uses.
     pub(super) usable: usize,
+    database_bytes: u64,
     /// How long the file and its log are together.
     pub(super) bytes: u64,
     pub(super) count: u32,
@@ -62,20 +89,13 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Opens a database to be read only, with the log beside it if there is one.
-    pub(super) fn open(path: &Path, page_size: Option<usize>) -> io::Result<Self> {
-        let database = File::open(path)?;
-        let mut name = path.as_os_str().to_owned();
-        name.push("-wal");
-        let log = match File::open(&name) {
-            Ok(log) => Some(log),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+    /// Finds what the pages of a database are, and those of its log.
+    pub(super) fn of(files: Arc<Files>, page_size: Option<usize>) -> io::Result<Self> {
+        let (database, log) = (&files.database, files.log.as_ref());
         let mut head = [0; 100];
-        let _short = read_at(&database, 0, &mut head)?;
+        let _short = read_at(database, 0, &mut head)?;
         let mut log_head = [0; 32];
-        if let Some(log) = &log {
+        if let Some(log) = log {
             let _short = read_at(log, 0, &mut log_head)?;
         }
         let is_told = told_page_size(&head).or_else(|| log_page_size(&log_head)).is_some();
@@ -86,10 +106,10 @@ impl Pages {
             // Pages of our databases have no reserved bytes: what the header says of them (byte 20) is not asked.
             usable: page_size,
             page_size,
-            bytes: bytes + log.as_ref().map_or(Ok(0), |log| log.metadata().map(|log| log.len()))?,
+            database_bytes: bytes,
+            bytes: bytes + log.map_or(Ok(0), |log| log.metadata().map(|log| log.len()))?,
             count: u32::try_from(bytes.div_ceil(page_size as u64)).unwrap_or(u32::MAX),
-            database,
-            log,
+            files,
             in_log: HashMap::new(),
             others: Vec::new(),
             next_of: HashMap::new(),
@@ -129,15 +149,20 @@ impl Pages {
     /// Reads a page; what the file doesn't have of it, or can't give, is zero.
     pub(super) fn read(&self, version: Version) -> Vec<u8> {
         let mut bytes = vec![0; self.page_size];
-        let file = if version.in_log { self.log.as_ref() } else { Some(&self.database) };
+        let file = self.files.of(version.in_log);
         // A page that can't be read is as good as an empty one: what was on it is lost.
         let _unreadable = file.map(|file| read_at(file, version.offset, &mut bytes));
         bytes
     }
 
+    /// Returns whether there may be a page of this number.
+    pub(super) fn is_there(&self, number: u32) -> bool {
+        number > 0 && (number <= self.count || self.in_log.contains_key(&number))
+    }
+
     /// Reads the current version of a page, if there may be one.
     pub(super) fn read_current(&self, number: u32) -> Option<(Version, Vec<u8>)> {
-        if number == 0 || (number > self.count && !self.in_log.contains_key(&number)) {
+        if !self.is_there(number) {
             return None;
         }
         let version = self.current(number);
@@ -148,19 +173,25 @@ impl Pages {
         Piece { in_log: version.in_log, offset: version.offset + at as u64, length }
     }
 
-    /// Reads stretches one behind the other.
-    pub(crate) fn read_pieces(&self, pieces: &[Piece]) -> io::Result<Vec<u8>> {
+    /// Reads stretches one behind the other, and returns whether the file has all of them; what it doesn't have is zero, as it is in
+    /// [`read`](Self::read).
+    pub(super) fn read_pieces(&self, pieces: &[Piece]) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::with_capacity(pieces.iter().map(|piece| piece.length).sum());
+        let mut is_whole = true;
         for piece in pieces {
             let start = bytes.len();
             bytes.resize(start + piece.length, 0);
-            let file = if piece.in_log { self.log.as_ref() } else { Some(&self.database) };
-            let file = file.ok_or(io::ErrorKind::NotFound)?;
-            if read_at(file, piece.offset, &mut bytes[start..])? < piece.length {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            let file = self.files.of(piece.in_log).ok_or(io::ErrorKind::NotFound)?;
+            is_whole &= read_at(file, piece.offset, &mut bytes[start..])? == piece.length;
         }
-        Ok(bytes)
+        Ok((bytes, is_whole))
+    }
+
+    /// Returns whether the file has all of some stretches.
+    pub(super) fn has(&self, pieces: &[Piece]) -> bool {
+        let length =
+            |in_log: bool| if in_log { self.bytes - self.database_bytes } else { self.database_bytes };
+        pieces.iter().all(|piece| piece.offset + piece.length as u64 <= length(piece.in_log))
     }
 
     /// Lays the log's pages over the database's.
@@ -168,7 +199,8 @@ impl Pages {
     /// Each frame's checksum goes on from the one of the frame before, as it stands there: so a damaged frame is told from those
     /// behind it, which SQLite itself would give up. What lies behind the last commit is doubtful.
     fn read_log(&mut self, head: &[u8; 32]) -> io::Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
+        let files = Arc::clone(&self.files);
+        let Some(log) = &files.log else { return Ok(()) };
         let step = FRAME_HEADER_BYTES + self.page_size as u64;
         let frames = log.metadata()?.len().saturating_sub(WAL_HEADER_BYTES) / step;
         let mut frame = vec![0; usize::try_from(step).unwrap_or_default()];
@@ -205,7 +237,8 @@ impl Pages {
         }
         let committed = found.iter().rposition(|&(.., is_whole, is_commit)| is_whole && is_commit);
         let mut others = earlier;
-        let mut shadowed = HashSet::new();
+        // In their order, so that the same files give the same.
+        let mut shadowed = BTreeSet::new();
         for (n, &(number, offset, is_whole, _)) in found.iter().enumerate() {
             if is_whole && committed.is_some_and(|last| n <= last) {
                 if let Some(before) = self.in_log.insert(number, offset) {
@@ -246,7 +279,12 @@ impl Pages {
                 let at = n as usize * 5;
                 let (kind, parent, page) = (bytes[at], number::be32(&bytes, at + 1), map + 1 + n);
                 match kind {
-                    FIRST_OVERFLOW => self.first_of.entry(parent).or_default().push(page),
+                    FIRST_OVERFLOW => {
+                        let chains = self.first_of.entry(parent).or_default();
+                        if chains.len() < MOST_CHAINS {
+                            chains.push(page);
+                        }
+                    }
                     OVERFLOW => {
                         self.next_of.insert(parent, page);
                     }
@@ -298,7 +336,7 @@ fn log_page_size(head: &[u8; 32]) -> Option<usize> {
 }
 
 /// Goes on with a checksum of the log (SQLite's file format, section 4.2).
-fn checksum([mut a, mut b]: [u32; 2], bytes: &[u8], big_endian: bool) -> [u32; 2] {
+pub(super) fn checksum([mut a, mut b]: [u32; 2], bytes: &[u8], big_endian: bool) -> [u32; 2] {
     let word = |bytes: &[u8]| match bytes.try_into() {
         Ok(word) if big_endian => u32::from_be_bytes(word),
         Ok(word) => u32::from_le_bytes(word),
