@@ -4,6 +4,10 @@
 import hashlib
 import json
 import pathlib
+import re
+import sqlite3
+import struct
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "testdata"
@@ -111,6 +115,72 @@ def queries() -> None:
     put("query", b"from=%ff&limit=+1&limit=2\nbytes=9-,3-4")
 
 
-for write in (chunks, messages, poses, files, queries):
+def schema() -> str:
+    """The tables that `recover` reads, as short as they can be: of the indices, those of chunks alone."""
+    folder = ROOT / "posesession-store" / "src" / "sqlite"
+    text = "".join((folder / f"{name}.sql").read_text() for name in ("schema", "schema_2", "schema_3", "media"))
+    text = re.sub(r"--.*", "", text).replace(") STRICT", ")")
+    kept = [
+        re.sub(r"\s+", " ", statement)
+        for statement in text.split(";")
+        if re.match(r"\s*(CREATE TABLE|ALTER TABLE|INSERT|CREATE INDEX frame_chunk)", statement)
+    ]
+    return ";".join(kept)
+
+
+def databases() -> None:
+    """Small databases with one or two sessions: with short pages and long ones, whole, in their logs, and damaged."""
+    golden = {path.stem: path.read_bytes() for path in sorted((DATA / "chunks").glob("*.chunk"))}
+    session = "0190a5e4-0000-7000-8000-00000000000"
+    skeleton = {"name": "two", "components": [{"name": "hand", "keypoints": ["a", "b"], "edges": [[0, 1]], "mirrored": [],
+                "channels": [{"name": "x", "unit": "ratio"}]}]}
+
+    def fill(db: sqlite3.Connection, key: int, names: list[str]) -> None:
+        db.execute(
+            "INSERT INTO session_recording (key, id, name, description, created_at_micros, duration_micros, frame_count, user_id,"
+            " status, metadata, skeleton_id, sort_name, publisher) VALUES (?, ?, 'Squat', '', 1700000000000000, 5, 4, 1,"
+            " 'completed', '{\"a\":[1]}', 1, 'Squat', 'camera')", (key, session + str(key)))
+        for place, name in enumerate(names):
+            chunk = golden[name]
+            length = int.from_bytes(chunk[:4], "little")
+            header, payload = chunk[4:4 + length], chunk[4 + length:]
+            first, = struct.unpack_from("<Q", header, 8)
+            db.execute("INSERT INTO frame_chunk VALUES (?, ?, 4, 0, 5, ?, ?, ?)", (key, first + place, header[6], header, payload))
+        db.execute("INSERT INTO marker (session_key, kind, timestamp_micros, label) VALUES (?, 'user', 1, 'here')", (key,))
+        db.execute("INSERT INTO media_object VALUES (?, ?, 900)", (key, f"{session}{key}/images/0"))
+        db.execute("INSERT INTO media_part VALUES (?, 0, ?)", (key, b"\7" * 900))
+        db.commit()
+
+    for page_size, vacuum, names in [
+        (512, "INCREMENTAL", ["raw_everything", "columnar_everything"]),
+        (512, "NONE", ["json_nobody", "bounded_everything"]),
+        (1024, "INCREMENTAL", ["raw_nobody", "json_everything"]),
+        (2048, "NONE", ["columnar_nobody", "bounded_nobody_seen"]),
+    ]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "seed.db"
+            db = sqlite3.connect(path)
+            db.execute(f"PRAGMA page_size = {page_size}")
+            db.execute(f"PRAGMA auto_vacuum = {vacuum}")
+            db.executescript(schema())
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("INSERT INTO skeleton VALUES (1, ?, '2x1')", (json.dumps(skeleton),))
+            db.execute("INSERT INTO account VALUES (2, 'eve', 'eve@example.org', 'hash')")
+            fill(db, 1, names)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            whole = path.read_bytes()
+            fill(db, 2, names[:1])
+            log = (path.parent / "seed.db-wal").read_bytes()
+            db.close()
+        put("salvage", bytes(4) + whole)
+        put("salvage", bytes(4) + bytes(page_size) + whole[page_size:])
+        # Without types of pages rows are looked for at every byte.
+        odd = b"".join(b"\xff" + whole[at + 1:at + page_size] for at in range(0, len(whole), page_size))
+        put("salvage", bytes(4) + odd)
+        put("salvage", len(log).to_bytes(4, "little") + whole + log)
+        put("salvage", len(log).to_bytes(4, "little") + whole[:2 * page_size] + log)
+
+
+for write in (chunks, messages, poses, files, queries, databases):
     write()
 print(f"{sum(1 for path in CORPUS.rglob('*') if path.is_file())} seeds in {CORPUS}")

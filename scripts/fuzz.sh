@@ -21,10 +21,12 @@ RUSTFLAGS="-Cpasses=sancov-module ${coverage[*]/#/-Cllvm-args=-sanitizer-coverag
 python3 fuzz/seeds.py
 
 run_one() {
-    local target=$1 log
+    local target=$1 log most=16384
+    # A database of a few pages is longer than any message.
+    [ "$target" != salvage ] || most=65536
     log=$(mktemp)
     mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
-    "$CARGO_TARGET_DIR/$HOST/release/$target" "fuzz/corpus/$target" -max_total_time="$SECONDS_EACH" -max_len=16384 -timeout=10 \
+    "$CARGO_TARGET_DIR/$HOST/release/$target" "fuzz/corpus/$target" -max_total_time="$SECONDS_EACH" -max_len="$most" -timeout=10 \
         -rss_limit_mb=1024 -artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 >"$log" 2>&1 &
     local fuzzer=$! begun=$SECONDS
     until timeout 30 tail --pid="$fuzzer" -f /dev/null; do

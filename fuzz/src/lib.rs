@@ -19,6 +19,13 @@ mod range;
 #[path = "../../posesession-server/src/query.rs"]
 mod parameters;
 mod error;
+// What the walker of database files needs of its crate, and itself: these are links, too.
+#[allow(dead_code, reason = "of what is compiled from elsewhere not all is needed")]
+#[path = "../../posesession-store/src/sql/values.rs"]
+mod sql;
+#[allow(dead_code, reason = "of what is compiled from elsewhere not all is needed")]
+mod salvage;
+mod recovered;
 
 pub use chunks::{chunk, encoded_run, mutate_chunk};
 pub use connections::{client, server};
@@ -26,4 +33,5 @@ pub use files::interchange;
 pub use media::webm;
 pub use messages::{binary_message, record_message, replay_command};
 pub use poses::pose_json;
+pub use recovered::{mutate_salvage, salvage};
 pub use requests::query;

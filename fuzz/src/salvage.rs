@@ -1,0 +1,1 @@
+../../posesession-store/src/sqlite/salvage.rs
