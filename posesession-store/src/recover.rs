@@ -37,8 +37,9 @@ pub struct Recovered {
     pub frames: u64,
     /// What is known to be lost.
     pub lost: Vec<LostPart>,
-    /// How many pages of the file hold something that nothing could be made of. If there are some, sessions of which neither
-    /// facts nor frames are left may be lost beside what is listed.
+    /// How many pages of the file hold something that nothing could be made of, or that was not read since rows that lie over each
+    /// other would have cost too much. If there are some, sessions of which neither facts nor frames are left may be lost beside
+    /// what is listed.
     pub unreadable_pages: u64,
     /// What a look at the new place found: nothing is damaged but media that were lost.
     pub verified: Verified,
@@ -79,12 +80,12 @@ pub async fn recover(
 ) -> Result<Recovered, RecoverError> {
     let path = database.as_ref().to_owned();
     let unreadable = |source| RecoverError::File { path: path.clone(), source };
-    if has_hot_journal(&path) {
-        return Err(RecoverError::Journal { path });
-    }
     let file = path.clone();
-    let reading = tokio::task::spawn_blocking(move || Salvage::read(&file));
+    let reading = tokio::task::spawn_blocking(move || {
+        (!has_hot_journal(&file)).then(|| Salvage::read(&file)).transpose()
+    });
     let salvage = reading.await.map_err(std::io::Error::other).and_then(|read| read).map_err(unreadable)?;
+    let Some(salvage) = salvage else { return Err(RecoverError::Journal { path }) };
     let total_bytes = salvage.chunks.iter().map(|chunk| u64::from(chunk.header.payload_bytes)).sum();
     let progress = Progress { done_bytes: 0, total_bytes };
     let mut recovering = Recovering {
@@ -132,15 +133,17 @@ impl Recovering<'_> {
                 }
                 None => fresh_id(),
             };
-            let mut written = match self.write(salvage, plan, id).await {
+            let (mut at, mut written) = (id, self.write(salvage, plan, id).await);
+            if let Err(StoreError::SessionExists { .. }) = written {
+                // Another row has its id: of two, one is made of damaged bytes.
+                at = fresh_id();
+                written = self.write(salvage, plan, at).await;
+            }
+            let mut written = match written {
                 Ok(written) => written,
-                Err(StoreError::SessionExists { .. }) => {
-                    // Another row has its id: of two, one is made of damaged bytes.
-                    self.write(salvage, plan, fresh_id()).await.map_err(RecoverError::Write)?
-                }
                 Err(error @ StoreError::Backend { .. }) => return Err(RecoverError::Write(error)),
                 Err(error) => {
-                    self.give_up(plan, id, &error).await?;
+                    self.give_up(plan, (id, at), &error).await?;
                     continue;
                 }
             };
@@ -199,22 +202,33 @@ impl Recovering<'_> {
         }
     }
 
-    /// Notes a session that the new place doesn't take, and leaves nothing of it there.
+    /// Notes a session that the new place doesn't take, neither by its own id nor where another one has that, and leaves nothing of
+    /// it there.
     async fn give_up(
         &mut self,
         plan: &plan::Plan<'_>,
-        id: SessionId,
+        (id, at): (SessionId, SessionId),
         error: &StoreError,
     ) -> Result<(), RecoverError> {
         // Another row of this id may have been recovered before.
-        if self.sessions.iter().all(|session| session.id != id) {
-            match self.to.sessions.erase_session(id).await {
+        let is_there = self.sessions.iter().any(|session| session.id == at);
+        if !is_there {
+            match self.to.sessions.erase_session(at).await {
                 Ok(()) | Err(StoreError::SessionNotFound { .. }) => {}
                 Err(error) => return Err(RecoverError::Write(error)),
             }
         }
-        let name = plan.facts.map(|facts| facts.name.as_str());
-        self.lose(Some(id), name, format!("the whole session: it could not be written: {}", said(error)));
+        let mut what = format!("the whole session: it could not be written: {}", said(error));
+        if plan.facts.is_none() {
+            what.push_str("; how many more frames it had is not known");
+        }
+        self.lost.push(LostPart {
+            // Who looks for it by an id that another session has finds that one.
+            session: (at == id && !is_there).then_some(id),
+            name: plan.facts.map(|facts| facts.name.clone()),
+            frames: Some(0..plan.end_frame()).filter(|frames| !frames.is_empty()),
+            what,
+        });
         Ok(())
     }
 

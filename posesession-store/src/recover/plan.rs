@@ -61,6 +61,11 @@ impl Plan<'_> {
             .map(|header| &header.layout)
     }
 
+    /// Returns how many frames it had, as far as that is known: those that are intact and those that its facts tell of.
+    pub(super) fn end_frame(&self) -> u64 {
+        self.facts.map_or(0, |facts| facts.frame_count).max(self.end().0)
+    }
+
     fn end(&self) -> (u64, Timestamp) {
         self.parts
             .last()

@@ -80,8 +80,7 @@ pub(super) async fn write(
     if let Some(run) = ready {
         store.append_encoded(id, term, run).await?;
     }
-    let last_part = plan.parts.last().map_or(0, Part::end_frame);
-    let end = plan.facts.map_or(0, |facts| facts.frame_count).max(last_part);
+    let end = plan.end_frame();
     if end > told {
         lost.gap(told..end, last, None, next);
     }
