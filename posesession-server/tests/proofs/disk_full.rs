@@ -35,7 +35,7 @@ pub(crate) fn is_inside() -> bool {
 }
 
 /// Mounts a small file system in memory.
-pub(crate) fn mount(folder: &Path, options: &str) {
+fn mount(folder: &Path, options: &str) {
     std::fs::create_dir_all(folder).unwrap();
     run(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder));
 }
@@ -97,9 +97,7 @@ async fn fill_up(what: &str) {
             while streamer.storage_errors.len() == told {
                 // A few at a time: what can't be stored waits in the server, which takes only so much.
                 assert!(streamer.send(5).await, "the process stays up");
-                while streamer.storage_errors.len() == told
-                    && streamer.promise.acknowledged.is_none_or(|number| number + 1 < streamer.promise.sent)
-                {
+                while streamer.storage_errors.len() == told && !streamer.is_all_acknowledged() {
                     assert!(streamer.hear().await, "the process stays up");
                 }
             }

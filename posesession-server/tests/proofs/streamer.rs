@@ -131,6 +131,11 @@ impl Streamer {
         true
     }
 
+    /// Returns whether nothing that was sent waits for its acknowledgement.
+    pub(crate) fn is_all_acknowledged(&self) -> bool {
+        self.under_way() == 0
+    }
+
     fn under_way(&self) -> u64 {
         self.promise.sent - self.promise.acknowledged.map_or(0, |number| number + 1)
     }
