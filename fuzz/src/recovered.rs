@@ -51,7 +51,10 @@ pub fn salvage(data: &[u8]) {
         (chunks.collect::<Vec<_>>(), salvage.lost_objects.clone(), salvage.unreadable_pages)
     };
     assert_eq!(told(&again), told(&found), "the same bytes give the same");
-    assert_eq!((&again.sessions, &again.users, &again.markers), (&found.sessions, &found.users, &found.markers));
+    assert_eq!(
+        (&again.sessions, &again.users, &again.markers),
+        (&found.sessions, &found.users, &found.markers)
+    );
 }
 
 /// Makes a file of some bytes that is gone when it is closed.
@@ -100,7 +103,8 @@ fn mend_chunks(page: &mut [u8]) {
         let mut length = HEADER_BYTES + COMPONENT_BYTES * usize::from(components);
         let Some(layout) = chunk.get(HEADER_BYTES..length) else { continue };
         if chunk[CODEC_AT] == BOUNDED {
-            length += 8 * layout.chunks_exact(COMPONENT_BYTES).map(|part| usize::from(part[2])).sum::<usize>();
+            length +=
+                8 * layout.chunks_exact(COMPONENT_BYTES).map(|part| usize::from(part[2])).sum::<usize>();
         }
         let Some((header, rest)) = chunk.split_at_mut_checked(length + CRC_BYTES) else { continue };
         let told: [u8; 4] = header[PAYLOAD_LENGTH_AT..PAYLOAD_LENGTH_AT + 4].try_into().expect("four bytes");
@@ -126,7 +130,8 @@ fn mend_log(log: &mut [u8], page_size: usize) {
         }
         [a, b]
     };
-    let mut seed = [24, 28].map(|at| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
+    let mut seed =
+        [24, 28].map(|at| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
     for frame in frames.chunks_exact_mut(24 + page_size) {
         frame[8..16].copy_from_slice(&header[16..24]);
         seed = sum(sum(seed, &frame[..8]), &frame[24..]);

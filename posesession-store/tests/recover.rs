@@ -179,11 +179,7 @@ async fn whatever_page_is_gone_all_other_chunks_come_back() {
         let of_sessions: u64 = told.sessions.iter().map(|session| session.lost_frames).sum();
         assert_eq!(lost, of_sessions, "page {page}: the numbers add up");
         // No page has both chunks and what tells how many there are.
-        assert_eq!(
-            there + usize::try_from(lost).unwrap(),
-            all,
-            "page {page}: what is lost is told: {told:?}"
-        );
+        assert_eq!(there + usize::try_from(lost).unwrap(), all, "page {page}: what is lost is told");
         // One page holds, or carries a part of, few chunks.
         assert!(there + 4 * 256 + 96 >= all, "page {page}: {there} of {all} frames");
         (kept, total) = (kept + there, total + all);

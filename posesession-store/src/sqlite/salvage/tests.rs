@@ -171,3 +171,37 @@ fn rows_that_lie_over_each_other_cost_no_more_than_so_many_times_the_file() {
     let most = 1_024 * pages.len() as u64;
     assert!(found.followed_pages <= most, "{} pages were followed, {most} may be", found.followed_pages);
 }
+
+/// Writes the page of an index whose entries each have these three numbers.
+fn index_page(entries: &[[u8; 3]]) -> Vec<u8> {
+    let mut page = leaf(&(0..entries.len()).map(|n| 1024 + 8 * n).collect::<Vec<_>>());
+    page[0] = 0x0a;
+    for (n, [key, second, rowid]) in entries.iter().enumerate() {
+        page[1024 + 8 * n..][..8].copy_from_slice(&[7, 4, 1, 1, 1, *key, *second, *rowid]);
+    }
+    page
+}
+
+#[test]
+fn a_chunk_without_its_row_is_of_the_session_that_alone_has_such_a_row() {
+    let mut frames = posesession_core::Chunk::new(2, Skeleton::preset("hand_21").unwrap().layout());
+    let at = posesession_core::Timestamp::from_micros(5);
+    frames.push(at, &posesession_core::PoseData::default()).unwrap();
+    let chunk = posesession_core::encode(&frames, posesession_core::Codec::Raw).unwrap();
+    let key_by = |pages: &[Vec<u8>]| {
+        let header = posesession_core::peek(&chunk.header).unwrap();
+        let (head, age) = (chunk.header.clone(), Age::Current);
+        let mut chunks = [FoundChunk { rowid: None, key: None, header, age, head, pieces: Vec::new() }];
+        let mut index = Index::default();
+        pages.iter().for_each(|page| index.read(2, page));
+        index.settle_keys(&mut chunks);
+        chunks[0].key
+    };
+    // Of the rows 1 and 2 both begin with frame 2, but only the first one at this time.
+    let rows = index_page(&[[3, 2, 1], [3, 5, 1], [4, 2, 2], [4, 9, 2]]);
+    assert_eq!(key_by(std::slice::from_ref(&rows)), Some(3));
+    assert_eq!(key_by(&[rows.clone(), index_page(&[[7, 2, 9], [7, 5, 9]])]), None, "two would fit");
+    // Many rows whose frame is right, or whose time is, but not both.
+    let many: Vec<_> = (10..110).flat_map(|row| [[8, 2, row], [9, 5, row]]).collect();
+    assert_eq!(key_by(&[rows, index_page(&many)]), Some(3));
+}
