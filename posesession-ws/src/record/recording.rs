@@ -67,6 +67,8 @@ pub(super) struct Recording {
     is_publisher_unsure: bool,
     /// How often the publisher came back.
     pub(super) reconnects: u64,
+    /// Whether it was taken up from the store, which may not know of a pause, and nobody has paused it or let it go on since.
+    pub(super) is_as_reopened: bool,
     durable_times: DurableTimes,
 }
 
@@ -146,6 +148,7 @@ impl Recording {
         recording.stored_bytes = session.stored_bytes;
         recording.publisher = Some(publisher.to_owned());
         recording.reconnects = 1;
+        recording.is_as_reopened = true;
         if session.status == SessionStatus::Paused {
             let paused = recording.recorder.pause(service.inner.clock.now());
             paused.map_err(|error| ProtocolError::new(ErrorCode::BadState, error.to_string()))?;
@@ -193,6 +196,7 @@ impl Recording {
             publisher: None,
             is_publisher_unsure: false,
             reconnects: 0,
+            is_as_reopened: false,
             durable_times: DurableTimes::default(),
         })
     }

@@ -11,6 +11,7 @@ mod rivals;
 mod road;
 mod streaming;
 mod streaming_commands;
+mod streaming_controllers;
 mod streaming_video;
 mod replaying;
 mod reading;

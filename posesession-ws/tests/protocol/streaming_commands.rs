@@ -35,16 +35,16 @@ impl Recording {
 }
 
 /// Ends the connection and waits for the next one.
-async fn reconnect(road: &Road, streamer: &Streamer) {
+pub(crate) async fn reconnect(road: &Road, streamer: &Streamer) {
     road.cut();
     wait_for(streamer, |event| matches!(event, StreamerEvent::Reconnected { .. })).await;
 }
 
-fn is_paused(event: &StreamerEvent) -> bool {
+pub(crate) fn is_paused(event: &StreamerEvent) -> bool {
     matches!(event, StreamerEvent::Status(status) if status.status == SessionStatus::Paused)
 }
 
-async fn push_all(streamer: &Streamer, numbers: std::ops::Range<u64>) {
+pub(crate) async fn push_all(streamer: &Streamer, numbers: std::ops::Range<u64>) {
     for n in numbers {
         push(streamer, n).await.unwrap();
     }

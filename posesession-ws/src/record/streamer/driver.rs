@@ -35,11 +35,6 @@ pub(super) struct Driver<C> {
     highest_sent: Option<u64>,
     /// Whether the recording stands still at the server, as far as is known.
     is_paused: bool,
-    /// Whether the server was heard to pause and go on as this streamer says, since it last said so on the present connection: what
-    /// differs then is somebody else's doing.
-    is_agreed: bool,
-    /// Whether it was so when the last connection broke.
-    was_agreed: bool,
     /// The id of the last pause or resumption that brings the server to where it stood, until it is answered.
     restoring: Option<i64>,
     /// Whether nobody was asked to pause or go on since the session was found again: the server may be another one, which
@@ -75,8 +70,6 @@ impl<C: Connect> Driver<C> {
             cursor: 0,
             highest_sent: None,
             is_paused: false,
-            is_agreed: false,
-            was_agreed: false,
             restoring: None,
             is_found_again: false,
             back_off: BackOff::new(seed),
@@ -205,7 +198,6 @@ impl<C: Connect> Driver<C> {
         if self.shared.clock.now().saturating_sub(self.connected_at) >= STEADY {
             self.back_off.reset();
         }
-        self.was_agreed = std::mem::take(&mut self.is_agreed);
         self.restoring = None;
         {
             let mut state = self.shared.state();

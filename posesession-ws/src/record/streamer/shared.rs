@@ -53,6 +53,9 @@ pub(super) struct Recorded {
     pub(super) takes_video: bool,
     pub(super) acked_through: Option<u64>,
     pub(super) status: SessionStatus,
+    /// Whether the server was heard to pause and go on as this streamer says, since it last said so on the present connection: what
+    /// differs then is somebody else's doing. So it is in a session that it has said nothing about yet.
+    pub(super) is_agreed: bool,
 }
 
 /// A recording that has been asked for.
@@ -193,8 +196,14 @@ impl State {
         match &mut self.session {
             Some(session) if session.id == id => session.is_own |= is_own,
             _ => {
-                let status = SessionStatus::Recording;
-                self.session = Some(Recorded { id, is_own, takes_video: true, acked_through: None, status });
+                self.session = Some(Recorded {
+                    id,
+                    is_own,
+                    takes_video: true,
+                    acked_through: None,
+                    status: SessionStatus::Recording,
+                    is_agreed: true,
+                });
                 self.events.tell(StreamerEvent::Started { session_id: id });
             }
         }
@@ -228,6 +237,13 @@ impl State {
         }
         self.events.tell(StreamerEvent::Ended { session_id: session.id, status });
         not_stored
+    }
+
+    /// Notes that the server is told to pause or to go on: what it says meanwhile may be older.
+    pub(super) fn disagree(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.is_agreed = false;
+        }
     }
 
     /// Lets go of video that nobody takes.

@@ -156,8 +156,14 @@ impl StreamActor {
         let mut facts = Map::new();
         facts.insert("session_id".to_owned(), json!(id));
         match control {
-            Control::Pause => recording.recorder.pause(now).map_err(|error| refused(&error))?,
-            Control::Resume => recording.recorder.resume(now).map_err(|error| refused(&error))?,
+            Control::Pause | Control::Resume => {
+                let changed = match control {
+                    Control::Pause => recording.recorder.pause(now),
+                    _ => recording.recorder.resume(now),
+                };
+                changed.map_err(|error| refused(&error))?;
+                recording.is_as_reopened = false;
+            }
             Control::Mark { label, timestamp } => {
                 let marker =
                     recording.recorder.mark(now, &label, timestamp).map_err(|error| refused(&error))?;

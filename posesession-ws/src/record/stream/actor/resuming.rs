@@ -21,7 +21,6 @@ impl StreamActor {
         if !(same || take_over) {
             self.check_free_for(&peer)?;
         }
-        let reopened = self.recording.is_none();
         match self.recording.as_ref().map(|recording| recording.id) {
             Some(recorded) if recorded == session_id => {
                 self.recording.as_ref().map_or(Ok(()), Recording::expect_not_ending)?;
@@ -38,7 +37,7 @@ impl StreamActor {
         let Some(recording) = &self.recording else {
             return Err(ProtocolError::new(ErrorCode::NoRecording, "the recording has ended meanwhile"));
         };
-        let status = recording.status_message(&self.name);
+        let (status, reopened) = (recording.status_message(&self.name), recording.is_as_reopened);
         self.tell_status();
         Ok(json!({
             "type": "session_resumed",

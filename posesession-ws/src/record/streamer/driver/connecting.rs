@@ -24,7 +24,8 @@ struct Resumed {
     status: Option<SessionStatus>,
     #[serde(default)]
     video_stored_bytes: Option<u64>,
-    /// Whether the server had let go of it meanwhile, and with it of who paused it; none from one that doesn't say.
+    /// Whether the server had let go of it meanwhile, and with it of who paused it, and has not been told since; none from one that
+    /// doesn't say.
     #[serde(default)]
     reopened: Option<bool>,
 }
@@ -143,10 +144,12 @@ impl<C: Connect> Driver<C> {
         let is_paused = resumed.status.map(|status| status == SessionStatus::Paused);
         // A server that doesn't say is as it was left.
         self.is_paused = is_paused.unwrap_or_else(|| state.timeline.is_paused_at(Some(next)));
+        // What the new connection says from here on may be of a server that forgot.
+        let was_agreed = state.session.as_mut().is_some_and(|session| std::mem::take(&mut session.is_agreed));
         if let Some(is_paused) = is_paused
             && is_paused != state.timeline.is_paused_at(None)
             && resumed.reopened == Some(false)
-            && self.was_agreed
+            && was_agreed
             && !self.is_changing(&state)
         {
             // Somebody else asked for it meanwhile. What was pushed before this streamer learnt of it belongs to the time before.

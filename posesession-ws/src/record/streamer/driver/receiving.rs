@@ -121,15 +121,16 @@ impl<C: Connect> Driver<C> {
         {
             let mut state = self.shared.state();
             let is_changing = self.is_changing(&state);
+            let was_paused = state.timeline.is_paused_at(None);
             let Some(session) = state.session.as_mut().filter(|session| session.id == status.session_id)
             else {
                 return;
             };
             session.status = status.status;
             let is_paused = status.status == SessionStatus::Paused;
-            if state.timeline.is_paused_at(None) == is_paused {
-                self.is_agreed = true;
-            } else if self.is_agreed && !is_changing && status.status.is_live() {
+            if was_paused == is_paused {
+                session.is_agreed = true;
+            } else if session.is_agreed && !is_changing && status.status.is_live() {
                 state.timeline.change(self.cursor.checked_sub(1), is_paused);
                 self.is_paused = is_paused;
             }

@@ -39,10 +39,10 @@ impl<C: Connect> Driver<C> {
                 Some(Unacked::Dropped { first, last }) => Next::Dropped(first, last),
                 None => Next::Nothing,
             };
-            if let Some(command) = self.due_command(&next, &state) {
+            if let Some(command) = self.due_command(&next, &mut state) {
                 return Some(command);
             }
-            if let Some(sync) = self.due_pause(&next, &state) {
+            if let Some(sync) = self.due_pause(&next, &mut state) {
                 return Some(sync);
             }
             match next {
@@ -79,7 +79,7 @@ impl<C: Connect> Driver<C> {
     }
 
     /// Returns the next command whose turn it is.
-    fn due_command(&mut self, next: &Next, state: &State) -> Option<Message> {
+    fn due_command(&mut self, next: &Next, state: &mut State) -> Option<Message> {
         let now = self.shared.clock.now();
         let was_waiting = self.queue.iter().any(|command| command.asked_as.is_some());
         let command = self.queue.iter_mut().find(|command| command.asked_as.is_none())?;
@@ -89,7 +89,7 @@ impl<C: Connect> Driver<C> {
         }
         if let What::Pause(is_pause) = command.what {
             self.is_paused = is_pause;
-            self.is_agreed = false;
+            state.disagree();
             // What is asked for may be so already, without having been done.
             command.was_asked |= std::mem::take(&mut self.is_found_again);
         }
@@ -110,7 +110,7 @@ impl<C: Connect> Driver<C> {
     }
 
     /// Returns what brings the recording to where it stood when the next frame was pushed, after a connection that broke.
-    fn due_pause(&mut self, next: &Next, state: &State) -> Option<Message> {
+    fn due_pause(&mut self, next: &Next, state: &mut State) -> Option<Message> {
         state.session?;
         let is_pausing =
             |command: &Command| matches!(command.what, What::Pause(_)) && command.asked_as.is_none();
@@ -122,7 +122,7 @@ impl<C: Connect> Driver<C> {
             return None;
         }
         self.is_paused = wanted;
-        self.is_agreed = false;
+        state.disagree();
         let kind = if wanted { "pause_recording" } else { "resume_recording" };
         let id = take_id(&mut self.next_id);
         self.restoring = Some(id);
