@@ -160,9 +160,10 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Client`] with `no_recording` or `storage`. [`StreamerError::Ended`] with [`StreamEnd::TimedOut`] if it takes
-    /// longer than [`StreamerOptions::stop_within`], with [`StreamEnd::NotResumable`] if the server takes no more of it: both name
-    /// what is not known to be stored, and end the streamer.
+    /// [`StreamerError::Client`] with `no_recording` or `storage`, or with what a server says that doesn't know of its end, as
+    /// `session_not_found`. [`StreamerError::Ended`] with [`StreamEnd::TimedOut`] if it takes longer than
+    /// [`StreamerOptions::stop_within`], with [`StreamEnd::NotResumable`] if the server takes no more of it: both name what is
+    /// not known to be stored, and end the streamer.
     ///
     /// # Cancel safety
     ///
@@ -186,7 +187,7 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Client`] with `no_recording` or `storage`; [`StreamerError::Ended`].
+    /// [`StreamerError::Client`] with `no_recording`, `storage`, or what a server says that has it still; [`StreamerError::Ended`].
     pub async fn discard_recording(&self) -> Result<(), StreamerError> {
         self.ask(What::Discard { session: self.session() }).await.map(drop)
     }

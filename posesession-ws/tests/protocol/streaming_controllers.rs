@@ -1,10 +1,15 @@
 //! What somebody else asks of a recording, and what a streamer that was not there knows of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use futures::{SinkExt as _, StreamExt as _};
 use posesession_core::SessionStatus;
-use posesession_ws::{RecordOptions, RecordService, StreamerEvent, StreamerOptions, in_process};
-use serde_json::json;
+use posesession_ws::protocol::ErrorCode;
+use posesession_ws::{
+    ClientError, InProcessTransport, Message, RecordOptions, RecordService, Streamer, StreamerError,
+    StreamerEvent, StreamerOptions, in_process,
+};
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::harness::{Client, House};
@@ -141,4 +146,61 @@ async fn what_a_controller_asks_of_the_next_server_counts_though_its_first_answe
     push_all(&streamer, 5..9).await;
     streamer.stop_recording().await.unwrap();
     assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
+}
+
+const SESSION: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+
+/// A server that answers as it is told. At nothing, the connection breaks.
+async fn play(server: InProcessTransport, answer: impl Fn(&Value) -> Option<Value>) {
+    let mut server = server;
+    server.send(Message::text(r#"{"type":"welcome"}"#)).await.unwrap();
+    while let Some(Ok(message)) = server.next().await {
+        let Message::Text(text) = message else { continue };
+        let command: Value = serde_json::from_str(text.as_str()).unwrap();
+        let Some(mut answer) = answer(&command) else { return };
+        answer["id"] = command["id"].clone();
+        server.send(Message::text(answer.to_string())).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_of_which_no_server_knows_is_not_told_as_done() {
+    // Somebody else's session, and the streamer's own.
+    for (is_own, discards) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (first, mut ends) = (in_process(8), Vec::new());
+        ends.push(first.1);
+        tokio::spawn(play(first.0, move |command| match command["type"].as_str() {
+            Some("publish") if !is_own => Some(json!({ "type": "ok", "session_id": SESSION })),
+            Some("publish") => Some(json!({ "type": "ok" })),
+            Some("start_recording") => Some(json!({ "type": "session_created", "session_id": SESSION })),
+            _ => None,
+        }));
+        let second = in_process(8);
+        ends.insert(0, second.1);
+        tokio::spawn(play(second.0, |command| {
+            let code = match command["type"].as_str() {
+                Some("publish") => return Some(json!({ "type": "ok" })),
+                Some("resume_session") => "already_recording",
+                _ => "no_recording",
+            };
+            Some(json!({ "type": "error", "code": code, "message": "not here" }))
+        }));
+        let ends = Arc::new(Mutex::new(ends));
+        let connect = move || {
+            let end = ends.lock().unwrap().pop();
+            async move { end.ok_or(ClientError::Closed { reason: None }) }
+        };
+        let streamer = Streamer::connect(connect, StreamerOptions::default()).await.unwrap();
+        if is_own {
+            streamer.start_recording(named("Squat")).await.unwrap();
+        }
+        let ended = match discards {
+            true => streamer.discard_recording().await,
+            false => streamer.stop_recording().await.map(drop),
+        };
+        assert!(
+            matches!(&ended, Err(StreamerError::Client(ClientError::Refused(error))) if error.code == ErrorCode::AlreadyRecording),
+            "{ended:?}"
+        );
+    }
 }

@@ -56,7 +56,7 @@ pub(super) enum Answer {
 pub struct Stopped {
     /// The session.
     pub session_id: SessionId,
-    /// How it ended; none if the server no longer knows.
+    /// How it ended, as far as the server says.
     pub status: Option<SessionStatus>,
     /// Which numbers are not in it although nothing refused them: none, unless the recording was ended by somebody else before
     /// they came.

@@ -202,7 +202,7 @@ impl<C: Connect> Driver<C> {
         let stopped = match end {
             Some(_) if !discarded => {
                 let fields = json!({ "session_id": session });
-                // What it says is worth having; that it was stopped is known without it.
+                // What it says is worth having, also where it is known without it that the session has ended.
                 match caller.ask::<Finalized>("stop_recording", fields).await {
                     Ok(finalized) => Some(finalized),
                     Err(ClientError::Refused(error)) if is_passing(error.code) => {
@@ -214,6 +214,7 @@ impl<C: Connect> Driver<C> {
             }
             _ => None,
         };
+        let status = status.or_else(|| stopped.as_ref().map(|finalized| finalized.session.status));
         let not_stored = {
             let mut state = self.shared.state();
             if discarded {
@@ -231,9 +232,11 @@ impl<C: Connect> Driver<C> {
         if let Some(command) = end.and_then(|at| self.queue.remove(at)) {
             let stopped = Stopped { session_id: session, status, not_stored, finalized: stopped };
             let answer = match discarded {
-                true => Ok(Answer::Done),
-                // Nobody knows what became of it.
-                false if is_unknown && stopped.finalized.is_none() => Err(refused(error)),
+                true if is_unknown => Ok(Answer::Done),
+                // It is not recorded any more, and not erased either.
+                true => Err(refused(error)),
+                // Nobody knows that it has ended.
+                false if status.is_none() => Err(refused(error)),
                 false => Ok(Answer::Stopped(Box::new(stopped))),
             };
             command.answer(answer);
