@@ -70,6 +70,38 @@ async fn video_for_a_recording_of_somebody_elses_without_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_sent_for_a_start_that_was_refused_is_told_and_gets_into_no_other_recording() {
+    let house = House::new();
+    let options = StreamerOptions { max_video_bytes: 1000, ..StreamerOptions::default() };
+    let streamer = Road::to(&house).streamer(options).await;
+    let start =
+        |mime: &str| StartRecording { video: Some(VideoFormat { mime: mime.to_owned() }), ..named("Squat") };
+    let pieces = async {
+        let mut taken = 0;
+        loop {
+            match send(&streamer, taken * PIECE).await {
+                Ok(()) => taken += 1,
+                Err(refused) => break (taken, refused),
+            }
+        }
+    };
+    let (started, (taken, refused)) =
+        tokio::join!(streamer.start_recording(start("video/unheard-of")), pieces);
+    assert!(matches!(started, Err(StreamerError::Client(_))), "{started:?}");
+    assert!(matches!(refused, StreamerError::NoVideo), "{refused:?}");
+    let told = wait_for(&streamer, |event| matches!(event, StreamerEvent::VideoNotStored { .. })).await;
+    assert!(
+        matches!(told, StreamerEvent::VideoNotStored { stored_bytes: 0, bytes, .. } if bytes == taken * PIECE),
+        "{told:?}"
+    );
+    streamer.start_recording(start("video/mp4")).await.unwrap();
+    streamer.send_video(0, Timestamp::ZERO, Bytes::from_static(b"one")).await.unwrap();
+    let finalized = streamer.stop_recording().await.unwrap().finalized.unwrap();
+    let path = finalized.session.video_file_path.expect("a video that is one file");
+    assert_eq!(std::fs::read(house.media.path().join(path)).unwrap(), b"one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn pieces_that_could_not_be_stored_are_sent_again_before_the_end() {
     for waits in [true, false] {
         let house = House::new();

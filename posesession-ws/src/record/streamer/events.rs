@@ -55,9 +55,9 @@ pub enum StreamerEvent {
         /// The last of them.
         last: u64,
     },
-    /// The recording is over, or takes no video, and the end of the video file is not known to be stored.
+    /// The recording is over, takes no video, or was refused, and the end of the video file is not known to be stored.
     VideoNotStored {
-        /// The session.
+        /// The session; of a start that was refused, the one that it asked for.
         session_id: SessionId,
         /// How many bytes from the file's beginning are durable.
         stored_bytes: u64,

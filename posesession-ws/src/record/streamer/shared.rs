@@ -253,7 +253,7 @@ impl State {
         }
     }
 
-    fn lose_video(&mut self, session_id: SessionId) {
+    pub(super) fn lose_video(&mut self, session_id: SessionId) {
         let (stored_bytes, bytes) = (self.video.stored_bytes(), self.video.unstored_bytes());
         self.video.reset();
         if bytes > 0 {

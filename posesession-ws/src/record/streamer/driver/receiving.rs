@@ -229,9 +229,13 @@ impl<C: Connect> Driver<C> {
             What::Stop { .. } if error.code == ErrorCode::NoRecording => {
                 self.shared.state().leave(None, command.after);
             }
-            What::Start(_) => {
+            What::Start(start) => {
                 let mut state = self.shared.state();
                 state.starting.pop_front();
+                if let Some(id) = start.session_id.filter(|_| !state.takes_video()) {
+                    state.lose_video(id);
+                    self.shared.told.notify_one();
+                }
                 if let Some(next) = state.next_start().filter(|_| state.session.is_none()) {
                     state.let_go_through(next);
                 }
