@@ -86,7 +86,8 @@ const FRAME_OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub struct Streamer {
     shared: Arc<Shared>,
-    publisher: String,
+    /// What every connection but the first publishes.
+    publish: Publish,
     max_video_bytes: usize,
     stop_within: Duration,
 }
@@ -99,14 +100,14 @@ impl Streamer {
     /// What the connection returns; [`ClientError::Refused`] with `stream_busy` and others if the server doesn't let it publish.
     pub async fn connect<C: Connect>(connect: C, options: StreamerOptions) -> Result<Self, ClientError> {
         let mut options = options;
-        let publisher =
-            options.publish.publisher.get_or_insert_with(|| uuid::Uuid::now_v7().to_string()).clone();
+        options.publish.publisher.get_or_insert_with(|| uuid::Uuid::now_v7().to_string());
+        let publish = Publish { take_over: false, ..options.publish.clone() };
         let shared = Arc::new(Shared::new(Clock::start(), options.buffer));
         let (max_video_bytes, stop_within) = (options.max_video_bytes, options.stop_within);
         let mut driver = Driver::new(connect, options, Arc::clone(&shared));
         let link = driver.connect_first().await?;
         tokio::spawn(driver.run(link));
-        Ok(Self { shared, publisher, max_video_bytes, stop_within })
+        Ok(Self { shared, publish, max_video_bytes, stop_within })
     }
 
     /// Starts recording the stream: the frames from here on.
@@ -116,14 +117,18 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Client`] with `already_recording`, `unsupported` or `storage`; [`StreamerError::Ended`].
+    /// [`StreamerError::Client`] with `already_recording`, `unsupported` or `storage`; [`StreamerError::TooLarge`];
+    /// [`StreamerError::Ended`].
     ///
     /// # Cancel safety
     ///
     /// This holds for all commands: one that has its place is carried out, also where its future is dropped before the answer; one
     /// that still waits for a place, behind 64 others, is not.
     pub async fn start_recording(&self, start: StartRecording) -> Result<SessionId, StreamerError> {
-        match self.ask(What::Start(Box::new(start))).await? {
+        let mut start = Box::new(start);
+        // By which it is found again.
+        start.session_id.get_or_insert_with(|| SessionId(uuid::Uuid::now_v7()));
+        match self.ask(What::Start(start)).await? {
             Answer::Started(id) => Ok(id),
             Answer::Done | Answer::Stopped(_) => Err(self.shared.ended()),
         }
@@ -151,7 +156,7 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Client`] with `no_recording` or `bad_message`; [`StreamerError::Ended`].
+    /// [`StreamerError::Client`] with `no_recording` or `bad_message`; [`StreamerError::TooLarge`]; [`StreamerError::Ended`].
     pub async fn mark(&self, label: &str, timestamp: Option<Timestamp>) -> Result<(), StreamerError> {
         self.ask(What::Mark { label: label.to_owned(), timestamp }).await.map(drop)
     }
@@ -196,9 +201,9 @@ impl Streamer {
     ///
     /// # Errors
     ///
-    /// [`StreamerError::Client`] with `keypoint_mismatch`; [`StreamerError::Ended`].
+    /// [`StreamerError::Client`] with `keypoint_mismatch`; [`StreamerError::TooLarge`]; [`StreamerError::Ended`].
     pub async fn declare_skeleton(&self, skeleton: SkeletonRef) -> Result<(), StreamerError> {
-        let publish = Publish { skeleton: Some(skeleton), ..Publish::default() };
+        let publish = Publish { skeleton: Some(skeleton), ..self.publish.clone() };
         self.ask(What::Publish(Box::new(publish))).await.map(drop)
     }
 
@@ -432,7 +437,7 @@ impl Streamer {
     /// Returns the name under which it publishes.
     #[must_use]
     pub fn publisher(&self) -> &str {
-        &self.publisher
+        self.publish.publisher.as_deref().unwrap_or_default()
     }
 
     /// Returns why it takes nothing any more, if so.
@@ -460,6 +465,7 @@ impl Streamer {
 
     async fn ask(&self, what: What) -> Result<Answer, StreamerError> {
         let (reply, answer) = oneshot::channel();
+        // No id is longer than this one, and nothing else comes to the message later.
         check_size(what.message(i64::MAX).to_string().as_bytes())?;
         let slot = tokio::select! {
             biased;

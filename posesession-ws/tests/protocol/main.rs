@@ -12,6 +12,7 @@ mod road;
 mod streaming;
 mod streaming_commands;
 mod streaming_controllers;
+mod streaming_limits;
 mod streaming_video;
 mod replaying;
 mod reading;

@@ -93,13 +93,9 @@ impl<C: Connect> Driver<C> {
             // What is asked for may be so already, without having been done.
             command.was_asked |= std::mem::take(&mut self.is_found_again);
         }
-        if let What::Publish(publish) = &mut command.what {
+        if let What::Publish(publish) = &command.what {
             // It is what the next connection publishes, too.
-            self.options.publish.skeleton = publish.skeleton.take();
-            **publish = self.options.publish.clone();
-        }
-        if let What::Start(start) = &mut command.what {
-            start.session_id.get_or_insert_with(|| posesession_core::SessionId(uuid::Uuid::now_v7()));
+            self.options.publish.clone_from(publish);
         }
         let id = take_id(&mut self.next_id);
         command.asked_as = Some(id);
