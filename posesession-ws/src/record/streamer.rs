@@ -52,6 +52,13 @@ const FRAME_OVERHEAD: usize = 64;
 ///   A command whose answer got lost is asked again, unless it is found to have been done. So a mark can come twice.
 /// - Memory is bounded by the options.
 ///
+/// # Cancel safety
+///
+/// A command that has its place among the frames is carried out, also where its future is dropped before the answer, unless the
+/// streamer ends first. One that still waits for a place, behind 64 others, is not; nor is one whose future was never polled. A
+/// frame or piece of video whose future is dropped before it returns is not taken. [`Self::flush`], [`Self::next_event`] and
+/// [`Self::closed`] only wait: dropping their futures changes nothing.
+///
 /// # Examples
 ///
 /// ```
@@ -113,17 +120,12 @@ impl Streamer {
     /// Starts recording the stream: the frames from here on.
     ///
     /// If the answer gets lost with its connection, the recording that was asked for is found again rather than a second one
-    /// started.
+    /// started. A recording whose start nobody waits for begins all the same: [Cancel safety](Self#cancel-safety).
     ///
     /// # Errors
     ///
     /// [`StreamerError::Client`] with `already_recording`, `unsupported` or `storage`; [`StreamerError::TooLarge`];
     /// [`StreamerError::Ended`].
-    ///
-    /// # Cancel safety
-    ///
-    /// This holds for all commands: one that has its place is carried out, also where its future is dropped before the answer; one
-    /// that still waits for a place, behind 64 others, is not.
     pub async fn start_recording(&self, start: StartRecording) -> Result<SessionId, StreamerError> {
         let mut start = Box::new(start);
         // By which it is found again.
@@ -134,7 +136,7 @@ impl Streamer {
         }
     }
 
-    /// Lets the recording stand still: frames from here on are not stored.
+    /// Lets the recording stand still: frames from here on are not stored, also if nobody waits for the answer.
     ///
     /// # Errors
     ///
@@ -143,7 +145,7 @@ impl Streamer {
         self.ask(What::Pause(true)).await.map(drop)
     }
 
-    /// Lets it go on.
+    /// Lets it go on, also if nobody waits for the answer.
     ///
     /// # Errors
     ///
@@ -152,7 +154,7 @@ impl Streamer {
         self.ask(What::Pause(false)).await.map(drop)
     }
 
-    /// Marks a moment: by the streamer's clock, or after the last frame that was pushed.
+    /// Marks a moment: by the streamer's clock, or after the last frame that was pushed; also if nobody waits for the answer.
     ///
     /// # Errors
     ///
@@ -172,7 +174,7 @@ impl Streamer {
     ///
     /// # Cancel safety
     ///
-    /// As [`Self::start_recording`]: the recording is stopped all the same, but however long that takes.
+    /// As of [all commands](Self#cancel-safety): the recording is stopped all the same, but however long that takes.
     pub async fn stop_recording(&self) -> Result<Stopped, StreamerError> {
         let session = self.session();
         let asked = self.ask(What::Stop { session });
@@ -188,7 +190,7 @@ impl Streamer {
         }
     }
 
-    /// Ends the recording and erases it.
+    /// Ends the recording and erases it, also if nobody waits for the answer.
     ///
     /// # Errors
     ///
@@ -197,7 +199,7 @@ impl Streamer {
         self.ask(What::Discard { session: self.session() }).await.map(drop)
     }
 
-    /// Says what the keypoints are, if that wasn't known when the stream was published.
+    /// Says what the keypoints are, if that wasn't known when the stream was published; also if nobody waits for the answer.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
-//! Commands at the edge of what a server reads.
+//! Commands at the edge of what a server reads, and those that nobody waits for.
 
+use futures::FutureExt as _;
 use posesession_core::Skeleton;
 use posesession_ws::protocol::{SkeletonRef, StartRecording};
 use posesession_ws::{
@@ -10,7 +11,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::harness::House;
-use crate::road::named;
+use crate::road::{Road, named, stored};
+use crate::streaming_commands::push_all;
 
 /// Connects by real WebSockets, with their limits.
 async fn streamer(house: &House) -> Streamer {
@@ -69,4 +71,23 @@ async fn a_skeleton_that_no_server_reads_is_refused_once() {
     streamer.start_recording(named("Squat")).await.unwrap();
     streamer.stop_recording().await.unwrap();
     assert_eq!(streamer.figures().reconnects, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_with_a_place_are_carried_out_though_nobody_waits_for_them() {
+    let house = House::new();
+    let streamer = Road::to(&house).streamer(StreamerOptions::default()).await;
+    let session = streamer.start_recording(named("Squat")).await.unwrap();
+    push_all(&streamer, 0..3).await;
+    assert!(streamer.pause_recording().now_or_never().is_none());
+    push_all(&streamer, 3..6).await;
+    for _ in 0..62 {
+        assert!(streamer.mark("one of many", None).now_or_never().is_none());
+    }
+    assert!(streamer.resume_recording().now_or_never().is_none(), "the last that has a place");
+    push_all(&streamer, 6..9).await;
+    assert!(streamer.pause_recording().now_or_never().is_none(), "it waits for one");
+    push_all(&streamer, 9..12).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, [0, 1, 2, 6, 7, 8, 9, 10, 11]);
 }
