@@ -58,6 +58,20 @@ impl Log {
         Ok(())
     }
 
+    /// Looks whether everything that was sent is acknowledged, as a flush says.
+    ///
+    /// # Errors
+    ///
+    /// If it isn't.
+    pub(crate) fn check_flushed(&self) -> Result<(), String> {
+        match self.sent.keys().next_back() {
+            Some(&last) if Some(last) > self.acked => {
+                Err(format!("flushed, but frame {last} is not acknowledged: only {:?}", self.acked))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Compares with the disk. `not_stored` are the numbers that the streamer was told are not stored; `is_whole` says that all
     /// others must be.
     ///

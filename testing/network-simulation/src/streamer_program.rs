@@ -125,6 +125,10 @@ impl Program {
                 self.listen(streamer, &mut log)?;
                 // If it ended meanwhile, that is seen with the next frame.
                 if flushed.is_ok() {
+                    // Of a recording that ended, what was acknowledged is no longer to be had.
+                    if streamer.session() == Some(session) {
+                        log.check_flushed()?;
+                    }
                     log.check(&self.disk, &[], true)
                         .await
                         .map_err(|broken| format!("flushed, but {broken}"))?;

@@ -18,7 +18,7 @@ fn found(plan: impl Fn(u64) -> Plan) -> Option<(u64, String)> {
 #[test]
 fn planted_faults_are_found() {
     let scenario = fail::FailScenario::setup();
-    for fault in ["planted::resume_off_by_one", "planted::lost_last_ack"] {
+    for fault in ["planted::resume_off_by_one", "planted::lost_last_ack", "planted::flushed_early"] {
         fail::cfg(fault, "return").expect("the fault can be planted");
         let broken = found(|seed| Plan::new(seed, LENGTH));
         fail::remove(fault);
