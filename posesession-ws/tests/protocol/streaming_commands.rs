@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use posesession_core::{PoseData, SessionId, SessionStatus, Timestamp};
 use posesession_store::SessionStore as _;
-use posesession_ws::protocol::ErrorCode;
+use posesession_ws::protocol::{ErrorCode, SkeletonRef};
 use posesession_ws::{
     ClientError, MAX_MESSAGE_BYTES, Message, StreamEnd, Streamer, StreamerError, StreamerEvent,
     StreamerOptions, in_process,
@@ -248,6 +248,29 @@ async fn a_recording_is_stopped_though_nobody_waits_for_it() {
     wait_for(&streamer, |event| matches!(event, StreamerEvent::Ended { .. })).await;
     assert_eq!(stored(&house, session).await, Vec::from_iter(0..5));
     assert_eq!(house.store.read_session(session).await.unwrap().status, SessionStatus::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skeleton_that_was_refused_is_not_published_again() {
+    let Recording { house, road, streamer, session } = Recording::start().await;
+    push_all(&streamer, 0..5).await;
+    streamer.flush().await.unwrap();
+    for loses_answer in [false, true] {
+        if loses_answer {
+            road.break_at_first("error");
+        }
+        let refused = streamer.declare_skeleton(SkeletonRef::Preset("coco_17".to_owned())).await;
+        assert!(
+            matches!(&refused, Err(StreamerError::Client(ClientError::Refused(error))) if error.code == ErrorCode::KeypointMismatch),
+            "{refused:?}"
+        );
+        reconnect(&road, &streamer).await;
+    }
+    road.break_at_first("ok");
+    streamer.declare_skeleton(SkeletonRef::Preset("hand_21".to_owned())).await.unwrap();
+    push_all(&streamer, 5..10).await;
+    streamer.stop_recording().await.unwrap();
+    assert_eq!(stored(&house, session).await, Vec::from_iter(0..10));
 }
 
 #[tokio::test(start_paused = true)]

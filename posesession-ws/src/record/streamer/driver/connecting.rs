@@ -93,13 +93,6 @@ impl<C: Connect> Driver<C> {
                 self.go_on_anew();
             }
         }
-        // What was to be declared is part of what has just been published.
-        let is_declared = |command: &Command| command.was_asked && matches!(command.what, What::Publish(_));
-        while let Some(at) = self.queue.iter().position(is_declared)
-            && let Some(command) = self.queue.remove(at)
-        {
-            command.answer(Ok(Answer::Done));
-        }
         self.tell_reconnected();
         Ok(self.take_over_from(caller))
     }

@@ -172,7 +172,12 @@ impl<C: Connect> Driver<C> {
             return;
         }
         let answer = match &mut command.what {
-            What::Publish(_) | What::Pause(_) | What::Mark { .. } => Ok(Answer::Done),
+            What::Publish(publish) => {
+                // It is what the next connection publishes, too.
+                self.options.publish.clone_from(publish);
+                Ok(Answer::Done)
+            }
+            What::Pause(_) | What::Mark { .. } => Ok(Answer::Done),
             What::Start(_) => read::<OfSession>(message).map(|started| {
                 let mut state = self.shared.state();
                 state.enter_own(started.session_id);

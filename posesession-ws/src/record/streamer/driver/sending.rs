@@ -93,10 +93,6 @@ impl<C: Connect> Driver<C> {
             // What is asked for may be so already, without having been done.
             command.was_asked |= std::mem::take(&mut self.is_found_again);
         }
-        if let What::Publish(publish) = &command.what {
-            // It is what the next connection publishes, too.
-            self.options.publish.clone_from(publish);
-        }
         let id = take_id(&mut self.next_id);
         command.asked_as = Some(id);
         if !was_waiting {
